@@ -1,0 +1,290 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// env returns an environment of these variables and files.
+func env(vars, files map[string]string) Env {
+	return Env{
+		LookupEnv: func(name string) (string, bool) { v, ok := vars[name]; return v, ok },
+		ReadFile: func(path string) ([]byte, error) {
+			if text, ok := files[path]; ok {
+				return []byte(text), nil
+			}
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		},
+	}
+}
+
+// mustParse parses a configuration without faults, at /etc/tocsin/config.yaml.
+func mustParse(t *testing.T, text string, e Env) *Config {
+	t.Helper()
+	c, err := Parse(systemPath, []byte(text), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+const reference = "../config.yaml"
+
+// example returns the reference with both of its examples in force.
+func example(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`(?m)^  (custom|sinks): \[\]`).ReplaceAllString(string(data), "")
+	return regexp.MustCompile(`(?m)^  #(custom:|sinks:|  )`).ReplaceAllString(text, "  $1")
+}
+
+func TestReferenceHasTheDefaults(t *testing.T) {
+	got, err := Load(reference, Env{ReadFile: os.ReadFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Path = reference
+	want.Events.Dir = "../seeds"
+	want.Store = "../state/tocsin.db"
+	if !reflect.DeepEqual(*got, want) {
+		t.Errorf("config.yaml differs from Default():\n got %+v\nwant %+v", *got, want)
+	}
+}
+
+func TestReferenceExamplesHaveTheDefaults(t *testing.T) {
+	c, err := Parse(reference, []byte(example(t)), env(map[string]string{"NEWSROOM_URL": "https://example.org/hook"}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := DefaultSink()
+	sink.Name, sink.Type, sink.URL = "newsroom", "webhook", "https://example.org/hook"
+	if want := []Sink{sink}; !reflect.DeepEqual(c.Notify.Sinks, want) {
+		t.Errorf("the example of a sink differs from DefaultSink():\n got %+v\nwant %+v", c.Notify.Sinks, want)
+	}
+	if want := []Custom{{Name: "courts", Title: "courts"}}; !reflect.DeepEqual(c.Feeds.Custom, want) {
+		t.Errorf("the example of a custom feed differs from its defaults:\n got %+v\nwant %+v", c.Feeds.Custom, want)
+	}
+}
+
+// The keys of the reference are those of the types, all of them and in order.
+func TestReferenceHasEveryKey(t *testing.T) {
+	var doc yaml.Node
+	if err := yaml.Load([]byte(example(t)), &doc); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	treeKeys(&doc, "", &got)
+	var want []string
+	typeKeys(reflect.TypeFor[Config](), "", &want)
+	// The keys of a match stand in the custom feed's, and the sink's says so.
+	want = slices.DeleteFunc(want, func(k string) bool { return strings.HasPrefix(k, "notify.sinks[].match.") })
+	// The keys of the one map that has entries by default.
+	got = slices.DeleteFunc(got, func(k string) bool { return strings.HasPrefix(k, "events.fields.") })
+	if !slices.Equal(got, want) {
+		t.Errorf("keys of config.yaml, and of the types:\n got %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+func treeKeys(n *yaml.Node, key string, keys *[]string) {
+	switch n.Kind {
+	case yaml.DocumentNode:
+		treeKeys(n.Content[0], key, keys)
+	case yaml.SequenceNode:
+		for _, c := range n.Content {
+			treeKeys(c, key+"[]", keys)
+		}
+	case yaml.MappingNode:
+		for i := 0; i < len(n.Content); i += 2 {
+			sub := join(key, n.Content[i].Value)
+			*keys = append(*keys, sub)
+			treeKeys(n.Content[i+1], sub, keys)
+		}
+	}
+}
+
+func typeKeys(t reflect.Type, key string, keys *[]string) {
+	switch t.Kind() {
+	case reflect.Slice:
+		typeKeys(t.Elem(), key+"[]", keys)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if name := t.Field(i).Tag.Get("yaml"); name != "-" {
+				sub := join(key, name)
+				*keys = append(*keys, sub)
+				typeKeys(t.Field(i).Type, sub, keys)
+			}
+		}
+	}
+}
+
+// unbuilt must name keys that exist: one that does not is a slip of the pen.
+func TestUnbuiltKeysExist(t *testing.T) {
+	var keys []string
+	typeKeys(reflect.TypeFor[Config](), "", &keys)
+	for _, key := range unbuilt {
+		if !slices.Contains(keys, key) {
+			t.Errorf("%s is in unbuilt, but is no key", key)
+		}
+	}
+	for _, name := range builtTypes {
+		if !slices.Contains(sinkTypes, name) {
+			t.Errorf("%s is in builtTypes, but not in sinkTypes", name)
+		}
+	}
+}
+
+func TestUnbuiltKeysAreCheckedOnceBuilt(t *testing.T) {
+	const text = `
+feeds:
+  corrections: [title, withdrawn]
+  hub: https://hub.example.org/
+notify:
+  sinks:
+    - {name: a, type: slack, url: "https://example.org/", digest: {schedule: "0 7 * * *"}}
+`
+	if _, err := parse("c", []byte(text), Env{}, nil); err != nil {
+		t.Errorf("valid values: %v", err)
+	}
+	wantError(t, text, `config.yaml:3: feeds.corrections: not in this version; remove the key
+config.yaml:4: feeds.hub: not in this version; remove the key
+config.yaml:7: notify.sinks[0].digest.schedule: not in this version; remove the key`)
+
+	_, err := parse("c", []byte(`
+feeds:
+  corrections: [url]
+  hub: hub.example.org
+notify:
+  sinks:
+    - {name: a, type: slack, url: "https://example.org/", digest: {schedule: "0 7 * *"}}
+`), Env{}, nil)
+	const want = "c:3: feeds.corrections[0]: \"url\" is not one of title, date, importance, status, location, tags, actors, sources, body, withdrawn\n" +
+		"c:4: feeds.hub: \"hub.example.org\" is not an absolute http or https URL; write it like https://hub.example.org/, or \"\" for none\n" +
+		"c:7: notify.sinks[0].digest.schedule: \"0 7 * *\" is not a schedule (expected exactly 5 fields, found 4: [0 7 * *]); write five fields such as `0 7 * * *`, or @hourly, @daily, @every 15m"
+	if err == nil || err.Error() != want {
+		t.Errorf("invalid values:\n got %v\nwant %s", err, want)
+	}
+}
+
+func TestEmptyMappingIsDefault(t *testing.T) {
+	got, err := Parse("config.yaml", []byte("{}"), Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Path = "config.yaml"
+	if !reflect.DeepEqual(*got, want) {
+		t.Errorf("got %+v\nwant %+v", *got, want)
+	}
+}
+
+// No two configurations share what can be changed.
+func TestDefaultIsFresh(t *testing.T) {
+	c := Default()
+	c.Events.Fields["title"][0] = "changed"
+	c.Feeds.Formats[0] = "changed"
+	if d := Default(); d.Events.Fields["title"][0] != "title" || d.Feeds.Formats[0] != "atom" {
+		t.Error("a change of one Default() shows in the next")
+	}
+}
+
+func TestPaths(t *testing.T) {
+	for _, test := range []struct {
+		config, text       string
+		events, dir, store string
+	}{
+		{"config.yaml", "{}", "seeds", "", "state/tocsin.db"},
+		{"a/config.yaml", "{}", "a/seeds", "", "a/state/tocsin.db"},
+		{"/etc/tocsin/config.yaml", "{events: {dir: ../e}, feeds: {dir: out/}, store: db}", "/etc/e", "/etc/tocsin/out", "/etc/tocsin/db"},
+		{"/etc/tocsin/config.yaml", "{events: {dir: /srv/e/}, feeds: {dir: /srv/f}, store: /var/db}", "/srv/e", "/srv/f", "/var/db"},
+	} {
+		c, err := Parse(test.config, []byte(test.text), Env{})
+		if err != nil {
+			t.Errorf("%s: %v", test.text, err)
+			continue
+		}
+		if c.Path != test.config || c.Events.Dir != test.events || c.Feeds.Dir != test.dir || c.Store != test.store {
+			t.Errorf("%s in %s: got %q, %q, %q", test.text, test.config, c.Events.Dir, c.Feeds.Dir, c.Store)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	_, err := Load(path, OSEnv())
+	if want := path + ": cannot be read: no such file or directory; name another file with -config FILE"; err == nil || err.Error() != want {
+		t.Errorf("no file:\n got %v\nwant %s", err, want)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Error("no file: not fs.ErrNotExist")
+	}
+	var fault *Error
+	if !errors.As(err, &fault) || fault.Path != path || fault.Line != 0 {
+		t.Errorf("no file: %#v", fault)
+	}
+
+	if _, err := Load(path, Env{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a ReadFile: %v", err)
+	}
+
+	if err := os.WriteFile(path, []byte("site:\n  title: ${TITLE}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TITLE", "From outside")
+	c, err := Load(path, OSEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Site.Title != "From outside" || c.Store != filepath.Join(filepath.Dir(path), "state/tocsin.db") {
+		t.Errorf("title %q, store %q", c.Site.Title, c.Store)
+	}
+
+	if err := os.WriteFile(path, []byte(strings.Repeat("#\n", maxSize)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Load(path, OSEnv())
+	if want := path + ": has more than 1048576 bytes; is it the right file?"; err == nil || err.Error() != want {
+		t.Errorf("large file:\n got %v\nwant %s", err, want)
+	}
+}
+
+func TestFind(t *testing.T) {
+	for _, test := range []struct {
+		flag   string
+		exists []string
+		want   string
+		err    string
+	}{
+		{flag: "x.yaml", exists: []string{localPath}, want: "x.yaml"},
+		{exists: []string{localPath, systemPath}, want: "config.yaml"},
+		{exists: []string{systemPath}, want: "/etc/tocsin/config.yaml"},
+		{err: "no config.yaml in this folder and no /etc/tocsin/config.yaml; name the file with -config FILE"},
+	} {
+		got, err := find(test.flag, func(path string) bool { return slices.Contains(test.exists, path) })
+		if got != test.want || (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
+			t.Errorf("-config %q with %v: got %q, %v", test.flag, test.exists, got, err)
+		}
+		if fault := new(Error); err != nil && !errors.As(err, &fault) {
+			t.Errorf("%T is not an *Error", err)
+		}
+	}
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("config.yaml", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Find(""); got != "config.yaml" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

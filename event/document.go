@@ -1,0 +1,273 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+	"github.com/adrg/frontmatter"
+	"go.yaml.in/yaml/v4"
+)
+
+// document is a file cut into its two parts.
+type document struct {
+	front *yaml.Node // a mapping; Line counts from the file's first line
+	body  string     // with LF line ends
+}
+
+// maxDepth bounds the nesting of front matter. Real files reach four.
+const maxDepth = 32
+
+var bom = []byte("\xef\xbb\xbf")
+
+// parse cuts a file into front matter and body. The error is an *Error without
+// its Path.
+func parse(data []byte) (document, error) {
+	data = bytes.TrimPrefix(data, bom)
+	if line := badByte(data); line > 0 {
+		return document{}, fault(line, "not valid UTF-8 text; save the file as UTF-8")
+	}
+	if bytes.IndexByte(data, '\r') >= 0 {
+		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+		data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
+	}
+	open := len(data) - len(bytes.TrimLeft(data, " \t\n"))
+	before := bytes.Count(data[:open], []byte("\n"))
+	if open < len(data) && data[open] == '{' {
+		return parseJSON(data[open:], before)
+	}
+	if open == len(data) {
+		return document{}, fault(1, "the file is empty")
+	}
+
+	var front []byte
+	capture := func(b []byte, v any) error {
+		*v.(*[]byte) = b
+		return nil
+	}
+	body, err := frontmatter.MustParse(bytes.NewReader(data), &front,
+		frontmatter.NewFormat("---", "---", capture),
+		frontmatter.NewFormat("+++", "+++", capture))
+	first, _, _ := bytes.Cut(data[open:], []byte("\n"))
+	fence := string(bytes.TrimSpace(first))
+	switch {
+	case errors.Is(err, frontmatter.ErrNotFound) && (fence == "---" || fence == "+++"):
+		return document{}, fault(before+1, "the front matter that begins here has no closing "+fence+" line")
+	case errors.Is(err, frontmatter.ErrNotFound):
+		return document{}, fault(before+1, "no front matter: the first line is not ---, +++ or {")
+	case err != nil:
+		return document{}, fault(before+1, err.Error())
+	}
+	// The splitter takes an indented fence for the end and would cut a block
+	// scalar silently.
+	from := open + len(first) + 1
+	last := data[from+len(front) : len(data)-len(body)]
+	line := before + 1 + bytes.Count(front, []byte("\n")) + 1
+	if len(last) > 0 && (last[0] == ' ' || last[0] == '\t') {
+		return document{}, fault(line, "an indented "+fence+" would end the front matter; put it in quotes or take it out")
+	}
+	var node *yaml.Node
+	if fence == "+++" {
+		node, err = parseTOML(front, before+1)
+	} else {
+		node, err = parseYAML(front, before+1)
+	}
+	return document{front: node, body: string(body)}, err
+}
+
+// badByte returns the line of the first byte that is no UTF-8 or is NUL, from
+// 1; 0 where there is none. Both are what a file looks like that was cut off in
+// mid-write.
+func badByte(data []byte) int {
+	if utf8.Valid(data) && bytes.IndexByte(data, 0) < 0 {
+		return 0
+	}
+	line := 1
+	for len(data) > 0 {
+		r, n := utf8.DecodeRune(data)
+		switch {
+		case r == utf8.RuneError && n == 1, r == 0:
+			return line
+		case r == '\n':
+			line++
+		}
+		data = data[n:]
+	}
+	return line
+}
+
+// parseYAML reads front matter whose first line is the file's line offset+1.
+func parseYAML(front []byte, offset int) (*yaml.Node, error) {
+	var root yaml.Node
+	if err := yaml.Unmarshal(front, &root); err != nil {
+		return nil, yamlFault(err, offset)
+	}
+	if len(root.Content) == 0 {
+		return &yaml.Node{Kind: yaml.MappingNode, Line: offset}, nil
+	}
+	node := root.Content[0]
+	if node.Kind != yaml.MappingNode {
+		return nil, fault(node.Line+offset, "the front matter is not a list of key: value lines")
+	}
+	if err := tidy(node, offset, 0); err != nil {
+		return nil, err
+	}
+	return node, nil
+}
+
+// tidy makes lines count from the file's first, and refuses what front matter
+// has no use for: aliases (323 bytes of them can stand for gigabytes), deep
+// nesting, and one key twice.
+func tidy(n *yaml.Node, offset, depth int) error {
+	n.Line += offset
+	switch {
+	case n.Kind == yaml.AliasNode:
+		return fault(n.Line, "YAML aliases (*"+n.Value+") are not supported; write the value out")
+	case depth > maxDepth:
+		return fault(n.Line, fmt.Sprintf("front matter nested more than %d levels deep", maxDepth))
+	}
+	for _, c := range n.Content {
+		if err := tidy(c, offset, depth+1); err != nil {
+			return err
+		}
+	}
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	seen := make(map[string]int, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		if first, ok := seen[k.Value]; ok {
+			return fault(k.Line, fmt.Sprintf("the key %s stands twice (first on line %d)", clip(k.Value), first))
+		}
+		seen[k.Value] = k.Line
+	}
+	return nil
+}
+
+var yamlLine = regexp.MustCompile(`\bline (\d+)(?:, column \d+)?(?:-\S+)?:? ?`)
+
+// yamlFault turns the library's error, whose line counts from the front
+// matter's first, into a fault of the file's line.
+func yamlFault(err error, offset int) error {
+	line, msg := 1, err.Error()
+	var load *yaml.LoadError
+	if errors.As(err, &load) && load.Mark.Line > 0 {
+		line, msg = load.Mark.Line, load.Message
+	} else if m := yamlLine.FindStringSubmatch(msg); m != nil {
+		line, _ = strconv.Atoi(m[1])
+	}
+	msg = strings.TrimPrefix(strings.Join(strings.Fields(yamlLine.ReplaceAllString(msg, "")), " "), "yaml: ")
+	return fault(line+offset, "the front matter is not valid YAML: "+msg+"; is a text with a colon or quote not in quotes?")
+}
+
+func parseTOML(front []byte, offset int) (*yaml.Node, error) {
+	values := map[string]any{}
+	if err := toml.Unmarshal(front, &values); err != nil {
+		line, msg := 1, err.Error()
+		var pe toml.ParseError
+		if errors.As(err, &pe) {
+			line, msg = pe.Position.Line, pe.Message
+		}
+		return nil, fault(line+offset, "the front matter is not valid TOML: "+msg)
+	}
+	return tomlNode(values, offset+1, 0)
+}
+
+// tomlNode turns decoded TOML into the tree that YAML is read into. TOML's
+// decoder keeps no lines for values, so they all have the front matter's first;
+// keys are sorted, so that a map that stands for a list is one list everywhere.
+func tomlNode(v any, line, depth int) (*yaml.Node, error) {
+	if depth > maxDepth {
+		return nil, fault(line, fmt.Sprintf("front matter nested more than %d levels deep", maxDepth))
+	}
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Line: line}
+	add := func(v any) error {
+		c, err := tomlNode(v, line, depth+1)
+		n.Content = append(n.Content, c)
+		return err
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		n.Kind, n.Tag = yaml.MappingNode, "!!map"
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: k, Line: line})
+			if err := add(v[k]); err != nil {
+				return nil, err
+			}
+		}
+	case []map[string]any:
+		n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
+		for _, item := range v {
+			if err := add(item); err != nil {
+				return nil, err
+			}
+		}
+	case []any:
+		n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
+		for _, item := range v {
+			if err := add(item); err != nil {
+				return nil, err
+			}
+		}
+	case time.Time:
+		n.Value = tomlTime(v)
+	case bool:
+		n.Tag, n.Value = "!!bool", strconv.FormatBool(v)
+	default:
+		n.Value = fmt.Sprint(v)
+	}
+	return n, nil
+}
+
+// tomlTime writes TOML's dates as YAML files have them. The decoder marks local
+// dates by the names of their locations.
+func tomlTime(t time.Time) string {
+	switch t.Location().String() {
+	case "date-local":
+		return t.Format(time.DateOnly)
+	case "datetime-local":
+		return t.Format("2006-01-02T15:04:05")
+	case "time-local":
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
+// parseJSON reads a JSON object at the file's beginning. JSON is YAML but for
+// rarities, so the same tree keeps the lines.
+func parseJSON(data []byte, before int) (document, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	var raw json.RawMessage
+	if err := dec.Decode(&raw); err != nil {
+		line := before + 1
+		var se *json.SyntaxError
+		if errors.As(err, &se) {
+			line += bytes.Count(data[:min(int(se.Offset), len(data))], []byte("\n"))
+		}
+		return document{}, fault(line, "the front matter is not valid JSON: "+err.Error())
+	}
+	end := int(dec.InputOffset())
+	node, err := parseYAML(raw, before)
+	return document{front: node, body: string(data[end:])}, err
+}
+
+func fault(line int, msg string) *Error { return &Error{Line: line, Msg: msg} }
+
+// clip quotes s for an error, cut to what a terminal's line holds.
+func clip(s string) string {
+	const most = 60
+	if utf8.RuneCountInString(s) > most {
+		s = string([]rune(s)[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}

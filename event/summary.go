@@ -1,0 +1,85 @@
+package event
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/text"
+)
+
+// Summary returns the first paragraph of the body as plain text on one line, at
+// most limit runes: cut behind a sentence where one ends in the second half of
+// them, else behind a word, with an ellipsis.
+func (e *Event) Summary(limit int) string {
+	// Only the beginning is parsed: markup is rarely as long as its text.
+	source := []byte(e.Body)
+	if most := 8*limit + 1024; len(source) > most {
+		source = []byte(strings.ToValidUTF8(e.Body[:most], ""))
+	}
+	var b strings.Builder
+	root := goldmark.New().Parser().Parse(text.NewReader(source))
+	for n := root.FirstChild(); n != nil; n = n.NextSibling() {
+		if n.Kind() == ast.KindHeading || n.Kind() == ast.KindHTMLBlock || n.Kind() == ast.KindThematicBreak {
+			continue
+		}
+		plain(&b, n, source)
+		if strings.TrimSpace(b.String()) != "" {
+			break
+		}
+	}
+	return Cut(line(b.String()), limit)
+}
+
+// plain writes the text of a node and all below it.
+func plain(b *strings.Builder, root ast.Node, source []byte) {
+	_ = ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			if n.Type() == ast.TypeBlock {
+				b.WriteByte(' ')
+			}
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Text:
+			b.Write(n.Segment.Value(source))
+			if n.SoftLineBreak() || n.HardLineBreak() {
+				b.WriteByte(' ')
+			}
+		case *ast.String:
+			b.Write(n.Value)
+		case *ast.AutoLink:
+			b.Write(n.Label(source))
+		case *ast.RawHTML:
+			return ast.WalkSkipChildren, nil
+		case *ast.CodeBlock, *ast.FencedCodeBlock:
+			for i := range n.Lines().Len() {
+				seg := n.Lines().At(i)
+				b.Write(seg.Value(source))
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+}
+
+// Cut shortens one line of text to at most limit runes (limit at least 2):
+// behind a sentence where one ends in the second half, else behind a word with
+// an ellipsis.
+func Cut(s string, limit int) string {
+	runes := []rune(s)
+	if len(runes) <= limit {
+		return s
+	}
+	for i := limit - 1; i >= limit/2; i-- {
+		if strings.ContainsRune(".!?。！？", runes[i]) && (unicode.IsSpace(runes[i+1]) || runes[i] > unicode.MaxASCII) {
+			return string(runes[:i+1])
+		}
+	}
+	for i := limit - 1; i >= limit/2; i-- {
+		if unicode.IsSpace(runes[i]) {
+			return strings.TrimRightFunc(string(runes[:i]), unicode.IsPunct) + "…"
+		}
+	}
+	return string(runes[:limit-1]) + "…"
+}

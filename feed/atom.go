@@ -1,0 +1,165 @@
+package feed
+
+import (
+	"bytes"
+	"encoding/xml"
+	"strconv"
+	"time"
+
+	"github.com/gorilla/feeds"
+)
+
+// nsEvent is RSS 1.0's module for events, from which ev:startdate comes.
+const nsEvent = "http://purl.org/rss/1.0/modules/event/"
+
+// atomFeed is the library's feed with its narrow fields shadowed (encoding/xml
+// shadows by name): xml:lang, several links, a generator, and entries that were
+// encoded before (RFC 4287, section 4.1.1).
+type atomFeed struct {
+	*feeds.AtomFeed
+	Lang      string        `xml:"xml:lang,attr"`
+	NSEvent   string        `xml:"xmlns:ev,attr"`
+	Links     []atomLink    `xml:"link"`
+	Author    atomPerson    `xml:"author"`
+	Generator atomGenerator `xml:"generator"`
+	Entries   string        `xml:",innerxml"`
+}
+
+// FeedXml lets the library write an atomFeed.
+func (a *atomFeed) FeedXml() any { return a }
+
+type atomEntry struct {
+	*feeds.AtomEntry
+	XMLName    xml.Name       `xml:"entry"`
+	Published  string         `xml:"published"`
+	Links      []atomLink     `xml:"link"`
+	Categories []atomCategory `xml:"category"`
+	Start      string         `xml:"ev:startdate"`
+	Summary    *atomText      `xml:"summary"`
+}
+
+type atomLink struct {
+	Rel   string `xml:"rel,attr"`
+	Type  string `xml:"type,attr,omitempty"`
+	Href  string `xml:"href,attr"`
+	Title string `xml:"title,attr,omitempty"`
+}
+
+type atomCategory struct {
+	Term   string `xml:"term,attr"`
+	Scheme string `xml:"scheme,attr"`
+	Label  string `xml:"label,attr,omitempty"`
+}
+
+type atomPerson struct {
+	Name  string `xml:"name"`
+	URI   string `xml:"uri,omitempty"`
+	Email string `xml:"email,omitempty"`
+}
+
+type atomGenerator struct {
+	Version string `xml:"version,attr,omitempty"`
+	Name    string `xml:",chardata"`
+}
+
+type atomText struct {
+	Type string `xml:"type,attr"`
+	Text string `xml:",chardata"`
+}
+
+// stamp writes a time as RFC 3339, with fractions only where there are any.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z07:00") }
+
+// item is the entry in the library's terms.
+func (n *Entry) item() *feeds.Item {
+	item := &feeds.Item{
+		Id: n.ID, IsPermaLink: "false", Title: n.Event.Title, Description: n.Summary(),
+		Link: &feeds.Link{Href: n.URL()}, Created: n.Published, Updated: n.Updated,
+	}
+	if n.style.Content == Full {
+		item.Content = n.HTML()
+	}
+	return item
+}
+
+// atom encodes the entry for Atom (RFC 4287, section 4.1.2).
+func (n *Entry) atom() ([]byte, error) {
+	s := n.style
+	converted := (&feeds.Atom{Feed: &feeds.Feed{Items: []*feeds.Item{n.item()}}}).AtomFeed().Entries[0]
+	converted.Links = nil // untagged, so nothing shadows it
+	converted.Updated = stamp(n.Updated)
+	converted.Summary = nil
+	x := atomEntry{
+		AtomEntry: converted,
+		Published: stamp(n.Published),
+		Links:     []atomLink{{Rel: "alternate", Type: "text/html", Href: n.URL()}},
+		Start:     n.Event.Date.String(),
+		Summary:   &atomText{Type: "text", Text: n.Summary()},
+	}
+	rel := "via"
+	for _, src := range n.Event.Sources {
+		if src.URL != "" {
+			x.Links = append(x.Links, atomLink{Rel: rel, Href: src.URL, Title: src.Title})
+			rel = "related"
+		}
+	}
+	for _, t := range n.Topics {
+		x.Categories = append(x.Categories, atomCategory{Term: t.Slug, Scheme: s.scheme(string(t.Kind)), Label: t.Name})
+	}
+	if i := n.Event.Importance; i > 0 {
+		x.Categories = append(x.Categories, atomCategory{Term: strconv.Itoa(i), Scheme: s.scheme("importance"), Label: "importance " + strconv.Itoa(i)})
+	}
+	if st := n.Event.Status; st != "" {
+		x.Categories = append(x.Categories, atomCategory{Term: st, Scheme: s.scheme("status"), Label: st})
+	}
+	return xml.MarshalIndent(x, "  ", "  ")
+}
+
+func (f *Feed) atom() ([]byte, error) {
+	s := f.style
+	entries, err := f.entries(Atom)
+	if err != nil {
+		return nil, err
+	}
+	converted := (&feeds.Atom{Feed: f.library()}).AtomFeed()
+	converted.Link, converted.Author = nil, nil
+	converted.Id = f.ID()
+	converted.Updated = stamp(f.Updated)
+	x := &atomFeed{
+		AtomFeed: converted,
+		Lang:     s.Language,
+		NSEvent:  nsEvent,
+		Links: []atomLink{
+			{Rel: "self", Type: "application/atom+xml", Href: f.URL(Atom)},
+			{Rel: "alternate", Type: "text/html", Href: f.Page},
+		},
+		Author:    atomPerson{Name: s.Author.Name, URI: s.Author.URL, Email: s.Author.Email},
+		Generator: atomGenerator{Version: s.Version, Name: "tocsin"},
+	}
+	var all bytes.Buffer
+	for _, e := range entries {
+		all.WriteByte('\n')
+		all.Write(e)
+	}
+	all.WriteByte('\n')
+	x.Entries = all.String()
+	return f.xml(x)
+}
+
+// library is the feed in the library's terms, without its entries.
+func (f *Feed) library() *feeds.Feed {
+	return &feeds.Feed{
+		Title: f.Title, Description: f.Description, Link: &feeds.Link{Href: f.Page},
+		Author:  &feeds.Author{Name: f.style.Author.Name, Email: f.style.Author.Email},
+		Updated: f.Updated,
+	}
+}
+
+func (f *Feed) xml(x feeds.XmlFeed) ([]byte, error) {
+	var b bytes.Buffer
+	if err := feeds.WriteXML(x, &b); err != nil {
+		return nil, err
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}

@@ -1,0 +1,177 @@
+package feed
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"tocsin/event"
+	"tocsin/timeline"
+)
+
+// Catalog sorts the entries of all public events into feeds. It is used by one
+// goroutine.
+type Catalog struct {
+	style     *Style
+	minEvents int
+	lists     map[string]*list // by path
+	custom    []*list
+	touched   map[string]bool
+}
+
+// Custom is a feed of the configuration's own.
+type Custom struct {
+	Name, Title string
+	Match       *event.Matcher
+}
+
+// list is the entries of one feed, in the feed's order.
+type list struct {
+	path    string
+	topic   timeline.Topic // zero where the feed is of no topic
+	custom  *Custom
+	entries []*Entry
+	names   map[string]int // how many entries spell the topic so
+	kept    string         // the name from before the last event left
+}
+
+// name returns the spelling that most entries use, the first in byte order of
+// several.
+func (l *list) name() string {
+	best := l.kept
+	most := 0
+	for n, count := range l.names {
+		if count > most || count == most && n < best {
+			best, most = n, count
+		}
+	}
+	return best
+}
+
+// order is that of a feed: by Updated, newest first, ties by the event's date,
+// newest first, then by id.
+func order(a, b *Entry) int {
+	return cmp.Or(b.Updated.Compare(a.Updated), b.Event.Date.Compare(a.Event.Date.Time), cmp.Compare(a.ID, b.ID))
+}
+
+// allPath is the path of the feed of all events.
+const allPath = "all"
+
+// NewCatalog returns a catalog of no entries. A tag or actor gets a feed once it
+// has minEvents events, and keeps it.
+func NewCatalog(s *Style, minEvents int, custom []Custom) *Catalog {
+	c := &Catalog{
+		style:     s,
+		minEvents: max(minEvents, 1),
+		lists:     map[string]*list{allPath: {path: allPath}},
+		touched:   map[string]bool{allPath: true},
+	}
+	for i := range custom {
+		l := &list{path: "custom/" + custom[i].Name, custom: &custom[i]}
+		c.custom = append(c.custom, l)
+		c.lists[l.path] = l
+		c.touched[l.path] = true
+	}
+	return c
+}
+
+// Fill enters all entries that the ledger knows, once, and the feeds that there
+// were with the names of their tags and actors: a feed whose last event was
+// withdrawn stays.
+func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
+	for _, n := range entries {
+		for _, l := range c.home(n) {
+			l.entries = append(l.entries, n)
+			l.spell(n, 1)
+		}
+	}
+	for path, name := range feeds {
+		if kind, _, ok := strings.Cut(path, "/"); ok && (kind == string(timeline.Tag) || kind == string(timeline.Actor)) {
+			c.listAt(path, timeline.Topic{Kind: timeline.TopicKind(kind)}).kept = name
+		}
+	}
+	for path, l := range c.lists {
+		slices.SortFunc(l.entries, order)
+		c.touched[path] = true
+	}
+}
+
+// Replace takes old out of its feeds and puts n into its own; nil is none.
+func (c *Catalog) Replace(old, n *Entry) {
+	if old != nil {
+		for _, l := range c.home(old) {
+			if i, ok := slices.BinarySearchFunc(l.entries, old, order); ok {
+				l.entries = slices.Delete(l.entries, i, i+1)
+				l.spell(old, -1)
+				c.touched[l.path] = true
+			}
+		}
+	}
+	if n != nil {
+		for _, l := range c.home(n) {
+			i, _ := slices.BinarySearchFunc(l.entries, n, order)
+			l.entries = slices.Insert(l.entries, i, n)
+			l.spell(n, 1)
+			c.touched[l.path] = true
+		}
+	}
+}
+
+// home returns the lists that an entry belongs to.
+func (c *Catalog) home(n *Entry) []*list {
+	lists := []*list{c.lists[allPath]}
+	for _, t := range n.Topics {
+		lists = append(lists, c.listAt(string(t.Kind)+"/"+t.Slug, t.Topic))
+	}
+	for _, l := range c.custom {
+		if l.custom.Match.Match(n.Event) {
+			lists = append(lists, l)
+		}
+	}
+	return lists
+}
+
+func (c *Catalog) listAt(path string, t timeline.Topic) *list {
+	l := c.lists[path]
+	if l == nil {
+		l = &list{path: path, names: make(map[string]int)}
+		c.lists[path] = l
+	}
+	if l.topic.Key == "" {
+		l.topic = t
+	}
+	return l
+}
+
+// spell counts an entry's spelling of the list's topic.
+func (l *list) spell(n *Entry, by int) {
+	for _, t := range n.Topics {
+		if t.Topic == l.topic {
+			if l.kept = t.Name; l.names[t.Name]+by > 0 {
+				l.names[t.Name] += by
+			} else {
+				delete(l.names, t.Name)
+			}
+		}
+	}
+}
+
+// Touched returns the feeds that may have changed since the last call, in the
+// order of their paths, as they stand now. known says that a feed is published:
+// it stays, even with fewer events than it takes to begin one.
+func (c *Catalog) Touched(known func(path string) bool) []*Feed {
+	var feeds []*Feed
+	for _, path := range slices.Sorted(maps.Keys(c.touched)) {
+		l := c.lists[path]
+		if l.topic.Kind != "" && len(l.entries) < c.minEvents && !known(path) {
+			continue
+		}
+		feeds = append(feeds, c.style.newFeed(l))
+	}
+	clear(c.touched)
+	return feeds
+}
+
+// Len returns the number of public events.
+func (c *Catalog) Len() int { return len(c.lists[allPath].entries) }

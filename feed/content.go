@@ -1,0 +1,118 @@
+package feed
+
+import (
+	"bytes"
+	"html"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/microcosm-cc/bluemonday"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	gmhtml "github.com/yuin/goldmark/renderer/html"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+)
+
+// markdown turns CommonMark with GitHub's tables, autolinks and strike-through
+// into HTML; what HTML the events hold passes through and is sanitised behind.
+var markdown = goldmark.New(
+	goldmark.WithExtensions(extension.GFM),
+	goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(absolute{}, 100))),
+	goldmark.WithRendererOptions(gmhtml.WithUnsafe()),
+)
+
+// policy is what user content may hold: no script, style, frame or handler, no
+// relative address.
+var policy = func() *bluemonday.Policy {
+	p := bluemonday.UGCPolicy()
+	p.AllowRelativeURLs(false)
+	p.RequireNoFollowOnLinks(false)
+	return p
+}()
+
+var baseKey = parser.NewContextKey()
+
+// absolute resolves the addresses of links and images against the event's page:
+// readers ignore xml:base.
+type absolute struct{}
+
+func (absolute) Transform(doc *ast.Document, _ text.Reader, pc parser.Context) {
+	base := pc.Get(baseKey).(*url.URL)
+	resolve := func(dest []byte) []byte {
+		ref, err := url.Parse(string(dest))
+		if err != nil || ref.IsAbs() {
+			return dest
+		}
+		return []byte(base.ResolveReference(ref).String())
+	}
+	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if entering {
+			switch n := n.(type) {
+			case *ast.Link:
+				n.Destination = resolve(n.Destination)
+			case *ast.Image:
+				n.Destination = resolve(n.Destination)
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+}
+
+// content makes the entry's HTML.
+func (n *Entry) content() string {
+	e := n.Event
+	var b strings.Builder
+	b.WriteString("<p><strong>" + html.EscapeString(strings.Join(n.facts(), " · ")) + "</strong></p>\n")
+	b.WriteString(n.body())
+	if len(e.Sources) > 0 {
+		b.WriteString("<p>Sources:</p>\n<ol>\n")
+		for _, s := range e.Sources {
+			name := html.EscapeString(s.Name())
+			if s.URL != "" {
+				name = `<a href="` + html.EscapeString(s.URL) + `">` + name + "</a>"
+			}
+			if s.Note != "" {
+				name += " (" + html.EscapeString(s.Note) + ")"
+			}
+			b.WriteString("<li>" + name + "</li>\n")
+		}
+		b.WriteString("</ol>\n")
+	}
+	return b.String()
+}
+
+// facts are what the first line of the content says: the event's own date is
+// neither of the feed's dates and has to be seen.
+func (n *Entry) facts() []string {
+	e := n.Event
+	facts := []string{e.Date.String()}
+	if e.Location != "" {
+		facts = append(facts, e.Location)
+	}
+	if e.Importance > 0 {
+		facts = append(facts, "importance "+strconv.Itoa(e.Importance)+"/10")
+	}
+	if e.Status != "" {
+		facts = append(facts, e.Status)
+	}
+	return facts
+}
+
+// Body returns the event's body alone, as sanitised HTML.
+func (n *Entry) body() string {
+	base, err := url.Parse(n.URL())
+	if err != nil {
+		base = &url.URL{}
+	}
+	pc := parser.NewContext()
+	pc.Set(baseKey, base)
+	var out bytes.Buffer
+	if err := markdown.Convert([]byte(n.Event.Body), &out, parser.WithContext(pc)); err != nil {
+		return "<pre>" + html.EscapeString(n.Event.Body) + "</pre>\n"
+	}
+	return policy.SanitizeReader(&out).String()
+}

@@ -1,0 +1,150 @@
+package feed
+
+import (
+	"crypto/sha256"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/event"
+	"tocsin/timeline"
+)
+
+// Entry is one revision of one event as every feed shows it. It is not changed
+// once it is made, and each format of it is encoded at most once. It is safe
+// for concurrent use.
+type Entry struct {
+	// ID is the tag: URI (RFC 4151), the same in every feed and format.
+	ID    string
+	Event *event.Event
+	// Published is when the timeline first had the event, Updated when it last
+	// changed significantly (RFC 4287, sections 4.2.9 and 4.2.15).
+	Published, Updated time.Time
+	// Topics are the event's tags and actors.
+	Topics []Topic
+
+	style    *Style
+	html     func() string
+	encoded  map[Format]func() ([]byte, error)
+	estimate int
+	mark     [sha256.Size]byte
+}
+
+// Topic is a tag or an actor with its address.
+type Topic struct {
+	timeline.Topic
+	// Name is the spelling to show; Slug the part of the URL.
+	Name, Slug string
+}
+
+// NewEntry returns an entry. slug gives the slugs of the event's topics.
+func (s *Style) NewEntry(id string, e *event.Event, published, updated time.Time, slug func(timeline.Topic) string) *Entry {
+	n := &Entry{ID: id, Event: e, Published: published, Updated: updated, style: s}
+	names := append(append(make([]string, 0, len(e.Tags)+len(e.Actors)), e.Tags...), e.Actors...)
+	for i, t := range timeline.Topics(e) {
+		n.Topics = append(n.Topics, Topic{Topic: t, Name: names[i], Slug: slug(t)})
+	}
+	n.html = sync.OnceValue(n.content)
+	n.encoded = map[Format]func() ([]byte, error){
+		Atom: sync.OnceValues(n.atom),
+		RSS:  sync.OnceValues(n.rss),
+		JSON: sync.OnceValues(n.json),
+	}
+	n.estimate = n.size()
+	n.mark = n.digest()
+	return n
+}
+
+// URL is the address of the page for people.
+func (n *Entry) URL() string { return n.style.EventPage(n.Event.ID) }
+
+// HTML is the content: a line of facts, the body, the sources; sanitised, with
+// absolute addresses only.
+func (n *Entry) HTML() string { return n.html() }
+
+// Summary is the beginning as plain text.
+func (n *Entry) Summary() string { return n.Event.Summary(summaryRunes) }
+
+const summaryRunes = 300
+
+// size estimates the bytes that the entry takes in a feed, from its parts alone,
+// so that a feed's length does not depend on what happens to be encoded. Real
+// entries come within a third of it.
+func (n *Entry) size() int {
+	e := n.Event
+	size := 1200 + len(e.Body)*13/10 + 2*len(e.Title) + 190*len(n.Topics)
+	for _, s := range e.Sources {
+		size += 150 + 2*len(s.Title) + 2*len(s.URL)
+	}
+	return size
+}
+
+// Style is what all feeds of a site share.
+type Style struct {
+	// Title is the site's; URL its address without a final slash.
+	Title, URL string
+	// Authority is that of the tag: URIs.
+	Authority string
+	// Language is a BCP 47 tag.
+	Language string
+	Author   Author
+	// EventURL is the address of an event's page with {id} for its id; empty:
+	// tocsin's own page.
+	EventURL string
+	// Content is full or summary.
+	Content Content
+	// MaxEntries is how many entries a feed holds at least; Window keeps all
+	// entries of that time before the newest one, beyond MaxEntries.
+	MaxEntries int
+	Window     time.Duration
+	// Version is the generator's.
+	Version string
+}
+
+// Author is who publishes the site.
+type Author struct{ Name, Email, URL string }
+
+// Content says how much of an event an entry carries.
+type Content string
+
+// The kinds of content.
+const (
+	Full    Content = "full"
+	Summary Content = "summary"
+)
+
+// EventPage returns the address of an event's page.
+func (s *Style) EventPage(id string) string {
+	if s.EventURL != "" {
+		return strings.ReplaceAll(s.EventURL, "{id}", escapePath(id))
+	}
+	return s.URL + "/events/" + escapePath(id) + "/"
+}
+
+// TopicPage returns the address of a topic's page.
+func (s *Style) TopicPage(kind timeline.TopicKind, slug string) string {
+	return s.URL + "/" + string(kind) + "/" + url.PathEscape(slug) + "/"
+}
+
+// escapePath escapes each element of a path. A path may not begin with a slash
+// or hold dots for folders, or it would lead elsewhere.
+func escapePath(p string) string {
+	parts := strings.Split(p, "/")
+	for i, s := range parts {
+		switch s {
+		case "", ".", "..":
+			s = strings.ReplaceAll(s, ".", "%2E") + "~"
+		default:
+			s = url.PathEscape(s)
+		}
+		parts[i] = s
+	}
+	return strings.Join(parts, "/")
+}
+
+// scheme returns the scheme of Atom's categories of a kind: a tag: URI, which
+// names and leads nowhere.
+func (s *Style) scheme(kind string) string {
+	return "tag:" + s.Authority + ":scheme/" + kind
+}

@@ -1,0 +1,217 @@
+// Package feed makes Atom, RSS and JSON feeds of events and of the dates that
+// the ledger keeps for them.
+//
+// It is pure: the same entries give the same bytes, whatever the machine, the
+// time or the order of maps. An Entry is one revision of one event and is
+// encoded once for each format; a Catalog sorts the entries into the feeds that
+// they stand in and knows which feeds a change touches; a Feed is one feed at
+// one moment, whose bytes are made when they are asked for.
+//
+// The formats are written by gorilla/feeds. Where its structs are too narrow
+// (one link, one category, no published) they are embedded in wider ones that
+// shadow their fields, and handed back through its XmlFeed interface.
+package feed
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin/timeline"
+)
+
+// Format is a feed format; its value is the ending of the feed's address.
+type Format string
+
+// The formats.
+const (
+	Atom Format = "atom" // RFC 4287
+	RSS  Format = "rss"  // RSS 2.0
+	JSON Format = "json" // JSON Feed 1.1
+)
+
+// MediaType returns the Content-Type of a format.
+func (f Format) MediaType() string {
+	switch f {
+	case Atom:
+		return "application/atom+xml; charset=utf-8"
+	case RSS:
+		return "application/rss+xml; charset=utf-8"
+	case JSON:
+		return "application/feed+json"
+	}
+	panic("feed: no format " + string(f))
+}
+
+// Name returns a format's name as people know it.
+func (f Format) Name() string {
+	switch f {
+	case Atom:
+		return "Atom"
+	case RSS:
+		return "RSS"
+	case JSON:
+		return "JSON Feed"
+	}
+	panic("feed: no format " + string(f))
+}
+
+// Bounds on a feed's size. Readers give up on large ones; what stays in beyond
+// Style.MaxEntries keeps under the first bound, and nothing passes the second.
+const (
+	softBytes = 480_000
+	hardBytes = 4_500_000
+)
+
+// Feed is one feed at one moment. It is not changed once it is made; Updated
+// and Modified are the ledger's. It is safe for concurrent use.
+type Feed struct {
+	// Path is the address below /feeds/ without an ending: all, tags/SLUG,
+	// actors/SLUG, custom/NAME.
+	Path string
+	// Name is what the feed is about: the tag, the actor; empty for all events.
+	Name string
+	// Title and Description are those of the feed.
+	Title, Description string
+	// Page is the address of the page for people.
+	Page string
+	// Total is the number of events; Entries holds the newest of them.
+	Total   int
+	Entries []*Entry
+	// Updated is the last significant change of the feed.
+	Updated time.Time
+	// Modified is when the feed's bytes last changed.
+	Modified time.Time
+	// Digest stands for all that the bytes are made from.
+	Digest string
+
+	style *Style
+}
+
+// ID is the feed's own tag: URI.
+func (f *Feed) ID() string { return "tag:" + f.style.Authority + ":feeds/" + escapePath(f.Path) }
+
+// URL is the feed's address in a format.
+func (f *Feed) URL(format Format) string {
+	return f.style.URL + "/feeds/" + escapePath(f.Path) + "." + string(format)
+}
+
+// Render makes the feed's bytes.
+func (f *Feed) Render(format Format) ([]byte, error) {
+	var b []byte
+	var err error
+	switch format {
+	case Atom:
+		b, err = f.atom()
+	case RSS:
+		b, err = f.rss()
+	case JSON:
+		b, err = f.json()
+	default:
+		err = fmt.Errorf("no format %q", format)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("feed %s.%s: %w", f.Path, format, err)
+	}
+	return b, nil
+}
+
+func (f *Feed) entries(format Format) ([][]byte, error) {
+	all := make([][]byte, len(f.Entries))
+	for i, n := range f.Entries {
+		var err error
+		if all[i], err = n.encoded[format](); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Event.ID, err)
+		}
+	}
+	return all, nil
+}
+
+// newFeed makes the feed of a list as it stands.
+func (s *Style) newFeed(l *list) *Feed {
+	f := &Feed{Path: l.path, Name: l.name(), Total: len(l.entries), Entries: s.window(l.entries), style: s}
+	switch {
+	case l.custom != nil:
+		f.Title, f.Page = l.custom.Title, s.URL+"/"
+		f.Description = "Events of " + s.Title + ": " + l.custom.Title
+	case l.topic.Kind == "":
+		f.Title, f.Page = s.Title, s.URL+"/"
+		f.Description = "All events of " + s.Title
+	default:
+		kind, slug, _ := strings.Cut(l.path, "/")
+		f.Title, f.Page = f.Name+" – "+s.Title, s.TopicPage(timeline.TopicKind(kind), slug)
+		f.Description = "Events of " + s.Title + " with the " + strings.TrimSuffix(kind, "s") + " " + f.Name
+	}
+	if len(f.Entries) > 0 {
+		f.Updated = f.Entries[0].Updated
+	}
+	f.Digest = f.digest()
+	return f
+}
+
+// window selects the entries that a feed shows: the newest MaxEntries, and all
+// that changed within Window before the newest one did, so that a bulk import
+// does not push everything else out. The clock has no say in it.
+func (s *Style) window(all []*Entry) []*Entry {
+	size := 0
+	for i, n := range all {
+		size += n.estimate
+		extra := i >= s.MaxEntries && (all[0].Updated.Sub(n.Updated) > s.Window || size > softBytes)
+		if extra || size > hardBytes && i > 0 {
+			return append([]*Entry(nil), all[:i]...)
+		}
+	}
+	return append([]*Entry(nil), all...)
+}
+
+// digest hashes all that the feed's bytes are made from, but for its dates,
+// which follow from the digest.
+func (f *Feed) digest() string {
+	s := f.style
+	h := sha256.New()
+	write(h, s.Title, s.URL, s.Authority, s.Language, s.Author.Name, s.Author.Email, s.Author.URL,
+		s.EventURL, string(s.Content), s.Version, f.Path, f.Title, f.Description, f.Page)
+	for _, n := range f.Entries {
+		h.Write(n.mark[:])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// digest hashes what the entry's bytes are made from beside the Style.
+func (n *Entry) digest() (mark [sha256.Size]byte) {
+	h := sha256.New()
+	write(h, n.ID, n.Event.ID, n.Event.Revision, stamp(n.Published), stamp(n.Updated))
+	for _, t := range n.Topics {
+		write(h, t.Slug)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// write writes texts so that no two lists of them give the same bytes.
+func write(h hash.Hash, texts ...string) {
+	var b []byte
+	for _, t := range texts {
+		b = append(strconv.AppendInt(b[:0], int64(len(t)), 10), ':')
+		h.Write(append(b, t...))
+	}
+}
+
+// ParsePath cuts the address of a feed below /feeds/ into path and format.
+func ParsePath(p string) (path string, format Format, ok bool) {
+	i := strings.LastIndexByte(p, '.')
+	if i <= 0 {
+		return "", "", false
+	}
+	switch format := Format(p[i+1:]); format {
+	case Atom, RSS, JSON:
+		return p[:i], format, true
+	}
+	return "", "", false
+}
+
+// File is the path of a feed's file below a static folder, with slashes.
+func (f *Feed) File(format Format) string { return "feeds/" + f.Path + "." + string(format) }

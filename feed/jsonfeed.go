@@ -1,0 +1,96 @@
+package feed
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/gorilla/feeds"
+)
+
+// jsonFeed is the library's JSON Feed 1.1 with items that were encoded before;
+// the version requires items also where there are none.
+type jsonFeed struct {
+	*feeds.JSONFeed
+	Items []json.RawMessage `json:"items"`
+}
+
+type jsonItem struct {
+	*feeds.JSONItem
+	PublishedDate string    `json:"date_published"`
+	ModifiedDate  string    `json:"date_modified"`
+	Language      string    `json:"language,omitempty"`
+	Event         jsonEvent `json:"_event"`
+}
+
+// jsonEvent is the extension _event: what the other formats say by categories,
+// links and ev:startdate.
+type jsonEvent struct {
+	Date       string       `json:"date"`
+	Importance int          `json:"importance,omitempty"`
+	Status     string       `json:"status,omitempty"`
+	Location   string       `json:"location,omitempty"`
+	Tags       []string     `json:"tags,omitempty"`
+	Actors     []string     `json:"actors,omitempty"`
+	Sources    []jsonSource `json:"sources,omitempty"`
+	Revision   string       `json:"revision"`
+}
+
+type jsonSource struct {
+	Title string `json:"title,omitempty"`
+	URL   string `json:"url,omitempty"`
+}
+
+func (n *Entry) json() ([]byte, error) {
+	e := n.Event
+	converted := (&feeds.JSON{Feed: &feeds.Feed{Items: []*feeds.Item{n.item()}}}).JSONFeed().Items[0]
+	if n.style.Content == Summary {
+		converted.ContentText = n.Summary()
+	}
+	for _, t := range n.Topics {
+		converted.Tags = append(converted.Tags, t.Name)
+	}
+	x := jsonItem{
+		JSONItem:      converted,
+		PublishedDate: stamp(n.Published),
+		ModifiedDate:  stamp(n.Updated),
+		Language:      n.style.Language,
+		Event: jsonEvent{
+			Date: e.Date.String(), Importance: e.Importance, Status: e.Status, Location: e.Location,
+			Tags: e.Tags, Actors: e.Actors, Revision: e.Revision,
+		},
+	}
+	for _, s := range e.Sources {
+		if s.URL != "" && converted.ExternalUrl == "" {
+			converted.ExternalUrl = s.URL
+		}
+		x.Event.Sources = append(x.Event.Sources, jsonSource{Title: s.Title, URL: s.URL})
+	}
+	return plainJSON(x)
+}
+
+func (f *Feed) json() ([]byte, error) {
+	items, err := f.entries(JSON)
+	if err != nil {
+		return nil, err
+	}
+	converted := (&feeds.JSON{Feed: f.library()}).JSONFeed()
+	converted.FeedUrl = f.URL(JSON)
+	converted.Language = f.style.Language
+	// The deprecated author says no more than authors does.
+	converted.Author = nil
+	converted.Authors = []*feeds.JSONAuthor{{Name: f.style.Author.Name, Url: f.style.Author.URL}}
+	x := jsonFeed{JSONFeed: converted, Items: make([]json.RawMessage, len(items))}
+	for i, item := range items {
+		x.Items[i] = item
+	}
+	return plainJSON(x)
+}
+
+// plainJSON encodes without escaping HTML, which JSON has no need of.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}

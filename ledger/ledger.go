@@ -1,0 +1,565 @@
+// Package ledger keeps what the world has been told: for each event the entry
+// id that was minted for it, when it was first seen and last changed, and the
+// event as it was last told; the slugs of tags and actors; the validators of
+// feeds. After a restart the difference between the ledger and the folder is
+// what happened meanwhile.
+//
+// Store is the state file, Ledger its content in memory. Load reads all of it;
+// Apply enters changes and SetFeed validators into memory and notes the rows
+// that they make; Write writes those rows in the caller's transaction, together
+// with the deliveries that tell of the changes. A Ledger whose transaction
+// failed is ahead of its store: it is thrown away and loaded again.
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/event"
+	"tocsin/timeline"
+)
+
+// Record is what the world knows of one event. It is not changed once it is
+// made: a change makes another.
+type Record struct {
+	// EntryID is the tag: URI (RFC 4151) that names the event in every feed and
+	// message, minted once and kept.
+	EntryID string
+	// Event is the event as last told; of a withdrawn one, its last public
+	// version.
+	Event *event.Event
+	// Published is when the timeline first had the event public, Updated when
+	// it last changed significantly.
+	Published, Updated time.Time
+	// Withdrawn is when the event was withdrawn; zero while it is public.
+	Withdrawn time.Time
+}
+
+// Validators stand for the bytes of one feed, in all its formats.
+type Validators struct {
+	// Name is the name of the tag or actor; empty for other feeds.
+	Name string
+	// Digest stands for all that the bytes are made from.
+	Digest string
+	// Modified is when the bytes last changed, in whole seconds, growing by at
+	// least one (HTTP's Last-Modified).
+	Modified time.Time
+	// Updated is the last significant change of the feed; it never goes back.
+	Updated time.Time
+}
+
+// Options are the rules by which a ledger mints and dates.
+type Options struct {
+	// Authority is that of the tag: URIs, such as example.org,2025.
+	Authority string
+	// Significant names the fields whose change moves Updated.
+	Significant []event.Field
+}
+
+// Ledger is the content of a store. It is used by one goroutine.
+type Ledger struct {
+	o         Options
+	public    map[string]*Record // by event id
+	withdrawn map[string]*Record // by event id, the last withdrawn one
+	entries   map[string]*Record // by entry id
+	moves     map[string]string  // old event id to entry id
+	slugs     *timeline.Slugs
+	feeds     map[string]Validators
+	first     bool
+	last      time.Time // the newest Updated of all
+
+	// Rows to be written.
+	changed      map[string]*Record
+	moved        map[string]string // old id to entry id; "" deletes
+	given        map[timeline.Topic]string
+	changedFeeds map[string]Validators
+	looked       time.Time
+}
+
+// Load reads the ledger of a store.
+func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
+	l := &Ledger{
+		o:            o,
+		public:       make(map[string]*Record),
+		withdrawn:    make(map[string]*Record),
+		entries:      make(map[string]*Record),
+		moves:        make(map[string]string),
+		feeds:        make(map[string]Validators),
+		changed:      make(map[string]*Record),
+		moved:        make(map[string]string),
+		given:        make(map[timeline.Topic]string),
+		changedFeeds: make(map[string]Validators),
+	}
+	if err := l.load(ctx, s.db); err != nil {
+		return nil, fmt.Errorf("store %s: %w", s.path, err)
+	}
+	return l, nil
+}
+
+func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
+	// Later withdrawals win where several events had one id in turn.
+	err := each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events
+		ORDER BY coalesce(withdrawn, 0), entry_id`, func(scan func(...any) error) error {
+		var r Record
+		var published, updated, withdrawn int64
+		var body []byte
+		if err := scan(&r.EntryID, &published, &updated, &withdrawn, &body); err != nil {
+			return err
+		}
+		e, err := decode(body)
+		if err != nil {
+			return fmt.Errorf("the record of %s: %w", r.EntryID, err)
+		}
+		r.Event, r.Published, r.Updated = e, fromMicro(published), fromMicro(updated)
+		if withdrawn != 0 {
+			r.Withdrawn = fromMicro(withdrawn)
+		}
+		l.hold(&r)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = each(ctx, db, `SELECT old_id, entry_id FROM moves`, func(scan func(...any) error) error {
+		var old, entry string
+		err := scan(&old, &entry)
+		l.moves[old] = entry
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	given := make(map[timeline.Topic]string)
+	err = each(ctx, db, `SELECT kind, key, slug FROM slugs`, func(scan func(...any) error) error {
+		var t timeline.Topic
+		var slug string
+		err := scan(&t.Kind, &t.Key, &slug)
+		given[t] = slug
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l.slugs = timeline.NewSlugs(given)
+	err = each(ctx, db, `SELECT path, name, digest, modified, updated FROM feeds`, func(scan func(...any) error) error {
+		var path string
+		var v Validators
+		var modified, updated int64
+		err := scan(&path, &v.Name, &v.Digest, &modified, &updated)
+		v.Modified, v.Updated = fromMicro(modified), fromMicro(updated)
+		l.feeds[path] = v
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var at string
+	err = db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'first_look'`).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		l.first, err = true, nil
+	}
+	return err
+}
+
+// each calls f for each row of a query.
+func each(ctx context.Context, db *sql.DB, query string, f func(scan func(...any) error) error) error {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// hold puts r where it is found, and takes the record that it replaces away.
+func (l *Ledger) hold(r *Record) {
+	if old := l.entries[r.EntryID]; old != nil {
+		if l.public[old.Event.ID] == old {
+			delete(l.public, old.Event.ID)
+		}
+		if l.withdrawn[old.Event.ID] == old {
+			delete(l.withdrawn, old.Event.ID)
+		}
+	}
+	l.entries[r.EntryID] = r
+	if r.Withdrawn.IsZero() {
+		l.public[r.Event.ID] = r
+	} else {
+		l.withdrawn[r.Event.ID] = r
+	}
+	if r.Updated.After(l.last) {
+		l.last = r.Updated
+	}
+}
+
+// First says that no look was ever entered: all that is found is known from
+// then on and told to nobody.
+func (l *Ledger) First() bool { return l.first }
+
+// Told returns the event with the given id as the world knows it; nil where it
+// knows none or it is withdrawn.
+func (l *Ledger) Told(id string) *event.Event {
+	if r := l.public[id]; r != nil {
+		return r.Event
+	}
+	return nil
+}
+
+// Public returns the records of all public events, in no order.
+func (l *Ledger) Public() iter.Seq[*Record] { return maps.Values(l.public) }
+
+// Moved returns the present id of an event that had the given id once.
+func (l *Ledger) Moved(id string) (string, bool) {
+	r := l.entries[l.moves[id]]
+	if r == nil || l.public[id] != nil {
+		return "", false
+	}
+	return r.Event.ID, true
+}
+
+// Slug returns the slug of a topic that Apply has seen.
+func (l *Ledger) Slug(t timeline.Topic) string { return l.slugs.Slug(t) }
+
+// Feed returns the validators of a feed; zero where it is new.
+func (l *Ledger) Feed(path string) Validators { return l.feeds[path] }
+
+// Feeds returns all feeds that there ever were.
+func (l *Ledger) Feeds() iter.Seq2[string, Validators] { return maps.All(l.feeds) }
+
+// SetFeed enters the digest of a feed and returns its validators: unchanged
+// where the digest is. updated is the newest Updated of its entries.
+func (l *Ledger) SetFeed(path, name, digest string, updated, now time.Time) Validators {
+	v, known := l.feeds[path]
+	if known && v.Digest == digest {
+		return v
+	}
+	modified := now.UTC().Truncate(time.Second)
+	if least := v.Modified.Add(time.Second); modified.Before(least) {
+		modified = least
+	}
+	if updated.Before(v.Updated) {
+		updated = v.Updated
+	}
+	v = Validators{Name: name, Digest: digest, Modified: modified, Updated: updated}
+	l.feeds[path], l.changedFeeds[path] = v, v
+	return v
+}
+
+// Told is one change with what the world knew before and knows now.
+type Told struct {
+	timeline.Change
+	Before, After *Record // Before is nil where it knew nothing
+}
+
+// Apply enters changes, as of now: mints entry ids, gives dates and slugs. It
+// returns them in their order.
+func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
+	stamps := l.stamps(changes, now)
+	var topics []timeline.Topic
+	told := make([]Told, len(changes))
+	for i, c := range changes {
+		var before *Record
+		if c.Before != nil {
+			before = l.public[c.Before.ID]
+		} else {
+			before = l.withdrawn[c.Event.ID]
+		}
+		after := &Record{Event: c.Event, Published: stamps[i], Updated: stamps[i]}
+		if before != nil {
+			after.EntryID, after.Published, after.Updated = before.EntryID, before.Published, before.Updated
+		}
+		switch c.Kind {
+		case timeline.New:
+			if before == nil {
+				after.EntryID = l.mint(c.Event.ID)
+				if p := c.Event.Published; !p.IsZero() {
+					after.Published = clamp(p, now)
+				}
+			}
+			after.Updated = stamps[i]
+		case timeline.Updated:
+			if slices.ContainsFunc(c.Fields, l.significant) {
+				after.Updated = stamps[i]
+			}
+		case timeline.Withdrawn:
+			after.Withdrawn = now
+		}
+		told[i] = Told{Change: c, Before: before, After: after}
+		topics = append(topics, timeline.Topics(c.Event)...)
+	}
+	// All that moves away goes before anything takes its place: events may
+	// swap ids.
+	for _, t := range told {
+		if t.Before != nil && t.Before.Event.ID != t.After.Event.ID {
+			l.move(t.Before.Event.ID, t.After.EntryID)
+			delete(l.public, t.Before.Event.ID)
+		}
+	}
+	for _, t := range told {
+		l.hold(t.After)
+		l.changed[t.After.EntryID] = t.After
+		if _, ok := l.moves[t.After.Event.ID]; ok && t.Kind != timeline.Withdrawn {
+			l.move(t.After.Event.ID, "")
+		}
+	}
+	maps.Copy(l.given, l.slugs.Give(topics))
+	if l.first {
+		l.first, l.looked = false, now
+	}
+	return told
+}
+
+func (l *Ledger) significant(f event.Field) bool { return slices.Contains(l.o.Significant, f) }
+
+func (l *Ledger) move(oldID, entryID string) {
+	if entryID == "" {
+		delete(l.moves, oldID)
+	} else {
+		l.moves[oldID] = entryID
+	}
+	l.moved[oldID] = entryID
+}
+
+// mint makes an entry id from an event id: ASCII, by RFC 4151 section 2.1.
+func (l *Ledger) mint(id string) string {
+	entry := "tag:" + l.o.Authority + ":" + tagEscape(id)
+	for n, base := 2, entry; l.entries[entry] != nil; n++ {
+		entry = fmt.Sprintf("%s~%d", base, n)
+	}
+	// Taken at once, so that no other change of this turn gets it.
+	l.entries[entry] = &Record{EntryID: entry, Event: &event.Event{}}
+	return entry
+}
+
+// tagEscape escapes what RFC 3986's pchar (section 3.3) does not hold, but for
+// the slash.
+func tagEscape(id string) string {
+	parts := strings.Split(id, "/")
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
+	}
+	return strings.Join(parts, "/")
+}
+
+// earliest is the first time that feed readers believe; the W3C's validator
+// calls anything before it implausible.
+var earliest = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func clamp(t, now time.Time) time.Time {
+	if t.Before(earliest) {
+		return earliest
+	}
+	if t.After(now) {
+		return now
+	}
+	return t.UTC()
+}
+
+// stamps returns a time for each change, no two of them equal, so that a feed
+// has one order. On the first look it is the file's own last_updated, else the
+// event's date; later it is now, behind everything told before, and a turn's
+// events follow one another in the order of their dates.
+func (l *Ledger) stamps(changes []timeline.Change, now time.Time) []time.Time {
+	now = now.UTC().Truncate(time.Second)
+	order := make([]int, len(changes))
+	stamps := make([]time.Time, len(changes))
+	for i, c := range changes {
+		order[i] = i
+		switch {
+		case !l.first:
+			stamps[i] = now
+		case !c.Event.LastUpdated.IsZero():
+			stamps[i] = clamp(c.Event.LastUpdated, now)
+		default:
+			// Without a time of day: one of its own within the day, the same
+			// wherever the event is read.
+			t := clamp(c.Event.Date.UTC(), now)
+			if !c.Event.Date.Clock {
+				h := fnv.New32a()
+				h.Write([]byte(c.Event.ID))
+				t = clamp(t.Add(time.Duration(h.Sum32()%86400)*time.Second), now)
+			}
+			stamps[i] = t
+		}
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := changes[i].Event, changes[j].Event
+		return cmp.Or(stamps[i].Compare(stamps[j]), a.Date.Compare(b.Date.Time), cmp.Compare(a.ID, b.ID))
+	})
+	last := time.Time{}
+	if !l.first {
+		last = l.last
+	}
+	for _, i := range order {
+		if !stamps[i].After(last) {
+			stamps[i] = last.Add(time.Millisecond)
+		}
+		last = stamps[i]
+	}
+	return stamps
+}
+
+// Write writes all that Apply and SetFeed entered since Load or the last Write,
+// in the caller's transaction. When that has been committed, the caller calls
+// Written.
+func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
+	// A withdrawn or moved record gives its id free before another takes it.
+	rows := slices.SortedFunc(maps.Values(l.changed), func(a, b *Record) int {
+		return cmp.Compare(a.EntryID, b.EntryID)
+	})
+	free, err := tx.PrepareContext(ctx, `UPDATE events SET withdrawn = 1 WHERE entry_id = ? AND withdrawn IS NULL`)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	defer free.Close()
+	put, err := tx.PrepareContext(ctx, `INSERT INTO events (entry_id, id, revision, published, updated, withdrawn, record)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (entry_id) DO UPDATE SET id = excluded.id, revision = excluded.revision,
+		published = excluded.published, updated = excluded.updated, withdrawn = excluded.withdrawn, record = excluded.record`)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	defer put.Close()
+	for _, r := range rows {
+		if _, err := free.ExecContext(ctx, r.EntryID); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	for _, r := range rows {
+		var withdrawn any
+		if !r.Withdrawn.IsZero() {
+			withdrawn = r.Withdrawn.UnixMicro()
+		}
+		body, err := encode(r.Event)
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		if _, err := put.ExecContext(ctx, r.EntryID, r.Event.ID, r.Event.Revision,
+			r.Published.UnixMicro(), r.Updated.UnixMicro(), withdrawn, string(body)); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	for old, entry := range l.moved {
+		query, args := `INSERT OR REPLACE INTO moves (old_id, entry_id) VALUES (?, ?)`, []any{old, entry}
+		if entry == "" {
+			query, args = `DELETE FROM moves WHERE old_id = ?`, []any{old}
+		}
+		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	for t, slug := range l.given {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO slugs (kind, key, slug) VALUES (?, ?, ?)`, t.Kind, t.Key, slug); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	if err := l.writeFeeds(ctx, tx); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	if !l.looked.IsZero() {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('first_look', ?)`, l.looked.UTC().Format(time.RFC3339)); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
+	put, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO feeds (path, name, digest, modified, updated) VALUES (?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer put.Close()
+	for path, v := range l.changedFeeds {
+		if _, err := put.ExecContext(ctx, path, v.Name, v.Digest, v.Modified.UnixMicro(), v.Updated.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Pending says that there is something to write.
+func (l *Ledger) Pending() bool {
+	return len(l.changed)+len(l.moved)+len(l.given)+len(l.changedFeeds) > 0 || !l.looked.IsZero()
+}
+
+// Written forgets what was written.
+func (l *Ledger) Written() {
+	clear(l.changed)
+	clear(l.moved)
+	clear(l.given)
+	clear(l.changedFeeds)
+	l.looked = time.Time{}
+}
+
+func fromMicro(n int64) time.Time { return time.UnixMicro(n).UTC() }
+
+// record is the disk format of an event. A key is never renamed; a missing one
+// reads as zero.
+type record struct {
+	ID         string         `json:"id"`
+	Path       string         `json:"path"`
+	Title      string         `json:"title"`
+	Date       string         `json:"date"`
+	Importance int            `json:"importance,omitempty"`
+	Status     string         `json:"status,omitempty"`
+	Location   string         `json:"location,omitempty"`
+	Tags       []string       `json:"tags,omitempty"`
+	Actors     []string       `json:"actors,omitempty"`
+	Sources    []recordSource `json:"sources,omitempty"`
+	Body       string         `json:"body,omitempty"`
+}
+
+type recordSource struct {
+	Title string `json:"title,omitempty"`
+	URL   string `json:"url,omitempty"`
+	Note  string `json:"note,omitempty"`
+}
+
+func encode(e *event.Event) ([]byte, error) {
+	r := record{
+		ID: e.ID, Path: e.Path, Title: e.Title, Date: e.Date.String(), Importance: e.Importance,
+		Status: e.Status, Location: e.Location, Tags: e.Tags, Actors: e.Actors, Body: e.Body,
+	}
+	for _, s := range e.Sources {
+		r.Sources = append(r.Sources, recordSource(s))
+	}
+	return json.Marshal(r)
+}
+
+// decode reads an event back. Its revision is computed anew, so that another
+// way to compute it makes no event look updated.
+func decode(data []byte) (*event.Event, error) {
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, err
+	}
+	date, err := event.ParseDate(r.Date)
+	if err != nil {
+		return nil, err
+	}
+	e := &event.Event{
+		ID: r.ID, Path: r.Path, Title: r.Title, Date: date, Importance: r.Importance,
+		Status: r.Status, Location: r.Location, Tags: r.Tags, Actors: r.Actors, Body: r.Body,
+	}
+	for _, s := range r.Sources {
+		e.Sources = append(e.Sources, event.Source(s))
+	}
+	e.Seal()
+	return e, nil
+}

@@ -1,0 +1,275 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// Store is the state file: one SQLite database in WAL mode that holds the
+// ledger and the queue of deliveries, so that one transaction writes both.
+type Store struct {
+	path string
+	lock *flock.Flock
+	db   *sql.DB
+}
+
+// ErrLocked says that another tocsin runs on this state.
+var ErrLocked = errors.New("another tocsin runs on this state")
+
+// ErrNewer says that the state was written by a newer tocsin.
+var ErrNewer = errors.New("the state was written by a newer tocsin; install that version or give another store")
+
+// Open opens the state at path for the one process that changes it: makes the
+// folder and the file where there is none, takes the exclusive lock (beside the
+// file, with the ending .lock) and brings the schema up to date. The error is
+// ErrLocked where another process holds the lock.
+func Open(ctx context.Context, path string) (*Store, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	lock := flock.New(path + ".lock")
+	switch held, err := lock.TryLock(); {
+	case err != nil:
+		return nil, fmt.Errorf("store: %w", err)
+	case !held:
+		return nil, fmt.Errorf("store %s: %w; stop it first, or give each its own store", path, ErrLocked)
+	}
+	s := &Store{path: path, lock: lock}
+	if err := s.connect(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if err := s.migrate(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenShared opens an existing state beside the daemon that may be running on
+// it, for commands that read the queue or change single deliveries. The error
+// is fs.ErrNotExist where there is no state yet.
+func OpenShared(ctx context.Context, path string) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	s := &Store{path: path}
+	if err := s.connect(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	switch v, err := s.version(ctx); {
+	case err != nil:
+		s.Close()
+		return nil, err
+	case v != len(migrations):
+		s.Close()
+		return nil, fmt.Errorf("store %s: schema %d, this tocsin knows %d; start the daemon of this version once", path, v, len(migrations))
+	}
+	return s, nil
+}
+
+// connect opens the database. Every write transaction begins with the write
+// lock, so that none fails half-way for want of it.
+func (s *Store) connect(ctx context.Context) error {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-8000)",
+	}}
+	u := url.URL{Scheme: "file", Path: s.path, RawQuery: q.Encode()}
+	if !filepath.IsAbs(s.path) {
+		u = url.URL{Scheme: "file", Opaque: (&url.URL{Path: s.path}).EscapedPath(), RawQuery: q.Encode()}
+	}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return fmt.Errorf("store %s: %w", s.path, err)
+	}
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(4)
+	s.db = db
+	if err := db.PingContext(ctx); err != nil {
+		return fmt.Errorf("store %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// DB returns the database, for the queue that lives in it.
+func (s *Store) DB() *sql.DB { return s.db }
+
+// Path returns the state file's path.
+func (s *Store) Path() string { return s.path }
+
+// Write runs f in one transaction: it commits where f returns nil and rolls
+// back otherwise.
+func (s *Store) Write(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if err := f(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// Close closes the database and gives the lock back. It may be called twice.
+func (s *Store) Close() error {
+	var err error
+	if s.db != nil {
+		err = s.db.Close()
+	}
+	if s.lock != nil {
+		// The lock's file stays: removing it would let two processes lock two
+		// files of one name.
+		err = errors.Join(err, s.lock.Unlock())
+	}
+	return err
+}
+
+// Copy writes a consistent copy of the state to a new file, also while a daemon
+// runs on it.
+func (s *Store) Copy(ctx context.Context, to string) error {
+	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("copy of the store: %s exists", to)
+	}
+	_, err := s.db.ExecContext(ctx, "VACUUM INTO ?", to)
+	return err
+}
+
+func (s *Store) version(ctx context.Context) (int, error) {
+	var v int
+	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
+		return 0, fmt.Errorf("store %s: %w", s.path, err)
+	}
+	return v, nil
+}
+
+// migrate brings the schema forward, each step in a transaction of its own with
+// the version that it reaches.
+func (s *Store) migrate(ctx context.Context) error {
+	v, err := s.version(ctx)
+	if err != nil {
+		return err
+	}
+	if v > len(migrations) {
+		return fmt.Errorf("store %s: schema %d, this tocsin knows %d: %w", s.path, v, len(migrations), ErrNewer)
+	}
+	for ; v < len(migrations); v++ {
+		err := s.Write(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, migrations[v]); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", v+1))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("store %s: migrating the schema to version %d: %w", s.path, v+1, err)
+		}
+	}
+	return nil
+}
+
+// migrations are the schema's steps, in order. A step that has been released is
+// never changed: a new one is added behind it.
+var migrations = []string{
+	strings.TrimSpace(schema1),
+}
+
+// Times are microseconds since 1970 in UTC; ids are as minted.
+const schema1 = `
+CREATE TABLE meta (
+	key   TEXT PRIMARY KEY,
+	value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What the world was told of each event. entry_id is minted once and kept;
+-- id and path follow the file. record is the event as last told, as JSON.
+CREATE TABLE events (
+	entry_id  TEXT PRIMARY KEY,
+	id        TEXT NOT NULL,
+	revision  TEXT NOT NULL,
+	published INTEGER NOT NULL,
+	updated   INTEGER NOT NULL,
+	withdrawn INTEGER,
+	record    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX events_public ON events (id) WHERE withdrawn IS NULL;
+
+-- Ids under which events were known before they moved.
+CREATE TABLE moves (
+	old_id   TEXT PRIMARY KEY,
+	entry_id TEXT NOT NULL REFERENCES events
+) STRICT, WITHOUT ROWID;
+
+-- The part of the URL that each tag and actor has, kept once given.
+CREATE TABLE slugs (
+	kind TEXT NOT NULL,
+	key  TEXT NOT NULL,
+	slug TEXT NOT NULL,
+	PRIMARY KEY (kind, key),
+	UNIQUE (kind, slug)
+) STRICT, WITHOUT ROWID;
+
+-- Validators of each feed: digest stands for all that its bytes are made from.
+CREATE TABLE feeds (
+	path     TEXT PRIMARY KEY,
+	name     TEXT NOT NULL,
+	digest   TEXT NOT NULL,
+	modified INTEGER NOT NULL,
+	updated  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What is sent to whom. seq orders the deliveries of one sink and event. While
+-- a delivery waits, job is its job in the queue; it has none before its turn.
+-- next is its next attempt where one has failed, since the time from which
+-- retry_for counts. error says why it failed.
+CREATE TABLE deliveries (
+	seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+	id       TEXT NOT NULL UNIQUE,
+	sink     TEXT NOT NULL,
+	type     TEXT NOT NULL,
+	title    TEXT NOT NULL,
+	message  TEXT NOT NULL,
+	state    TEXT NOT NULL,
+	created  INTEGER NOT NULL,
+	since    INTEGER NOT NULL,
+	next     INTEGER,
+	finished INTEGER,
+	error    TEXT NOT NULL DEFAULT '',
+	job      INTEGER
+) STRICT;
+CREATE INDEX deliveries_state ON deliveries (state, seq);
+
+-- The events that a delivery speaks of, by entry id: later deliveries to the
+-- same sink wait for it.
+CREATE TABLE delivery_events (
+	delivery INTEGER NOT NULL REFERENCES deliveries ON DELETE CASCADE,
+	entry_id TEXT NOT NULL,
+	PRIMARY KEY (entry_id, delivery)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_events_delivery ON delivery_events (delivery);
+
+CREATE TABLE attempts (
+	delivery INTEGER NOT NULL REFERENCES deliveries ON DELETE CASCADE,
+	n        INTEGER NOT NULL,
+	at       INTEGER NOT NULL,
+	took     INTEGER NOT NULL,
+	status   INTEGER NOT NULL,
+	answer   TEXT NOT NULL,
+	error    TEXT NOT NULL,
+	PRIMARY KEY (delivery, n)
+) STRICT, WITHOUT ROWID;
+`

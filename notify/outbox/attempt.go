@@ -1,0 +1,281 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"tocsin/notify"
+)
+
+// recordLimit bounds the writing of an attempt's outcome, which goes on when
+// tocsin is to end: a message that was sent must not be sent again for that.
+const recordLimit = 20 * time.Second
+
+// taken is a delivery whose turn it is.
+type taken struct {
+	notify.Delivery
+	seq      int64
+	sink     *sink
+	title    string
+	since    time.Time
+	failures int // attempts since since
+}
+
+// work is one job of River: one attempt, or the finding that there is none to be
+// made.
+func (o *Outbox) work(ctx context.Context, job *river.Job[task]) error {
+	d, later, err := o.take(ctx, job)
+	if d != nil {
+		passed, ok := d.sink.wait(ctx, o.stopping)
+		switch {
+		case !ok:
+			return river.JobSnooze(0)
+		case passed:
+			d, later, err = o.take(ctx, job)
+		}
+	}
+	switch {
+	case err != nil:
+		return o.fault(ctx, job, err)
+	case later > 0:
+		return river.JobSnooze(later)
+	case d == nil:
+		return nil
+	}
+	select {
+	case <-o.stopping:
+		return river.JobSnooze(0)
+	default:
+	}
+	if d.sink.closed() {
+		err := o.end(ctx, job, d, nil, verdict{state: Failed, reason: goneEarlier(d.ID)})
+		return o.fault(ctx, job, err)
+	}
+	a, sendErr := o.send(ctx, d)
+	v := o.judge(ctx, d, sendErr)
+	if err := o.end(ctx, job, d, &a, v); err != nil {
+		return o.fault(ctx, job, err)
+	}
+	switch {
+	case v.interrupted:
+		// River makes the job available again when it sees its own cancellation.
+		return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+	case v.state == Waiting:
+		return river.JobSnooze(v.pause)
+	}
+	return nil
+}
+
+// take reads the delivery of a job. It returns none where the job is to end, or
+// where it is too early: later is then how much.
+func (o *Outbox) take(ctx context.Context, job *river.Job[task]) (_ *taken, later time.Duration, err error) {
+	d := taken{seq: job.Args.Delivery}
+	var state State
+	var current sql.Null[int64]
+	var since int64
+	var body []byte
+	var waits bool
+	err = o.store.DB().QueryRowContext(ctx, `SELECT d.id, d.sink, d.title, d.message, d.state, d.job, d.since,
+		(SELECT count(*) FROM attempts a WHERE a.delivery = d.seq AND a.at >= d.since), `+behind+`
+		FROM deliveries d WHERE d.seq = ?`, d.seq).
+		Scan(&d.ID, &d.Sink, &d.title, &body, &state, &current, &since, &d.failures, &waits)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, 0, nil
+	case err != nil:
+		return nil, 0, err
+	case state != Waiting || current.V != job.ID:
+		return nil, 0, nil
+	case waits:
+		parked, err := o.park(ctx, job)
+		if err != nil {
+			return nil, 0, err
+		}
+		if parked {
+			return nil, 0, nil
+		}
+	}
+	if err := json.Unmarshal(body, &d.Message); err != nil {
+		return nil, 0, fmt.Errorf("its message: %w", err)
+	}
+	if d.sink = o.sinks[d.Sink]; d.sink == nil {
+		return nil, 0, fmt.Errorf("no sink %q", d.Sink)
+	}
+	d.since = fromMicro(since)
+	if later := d.sink.pausedFor(); later > 0 && !d.sink.closed() {
+		return nil, later, nil
+	}
+	return &d, 0, nil
+}
+
+// park takes the job from a delivery that has to wait for an earlier one after
+// all: whatever ends that one will make another job. It reports whether the
+// delivery still had to wait.
+func (o *Outbox) park(ctx context.Context, job *river.Job[task]) (parked bool, err error) {
+	err = o.store.Write(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `UPDATE deliveries AS d SET job = NULL WHERE d.seq = ? AND d.job = ? AND `+behind,
+			job.Args.Delivery, job.ID)
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		if err != nil || n == 0 {
+			return err
+		}
+		parked = true
+		return complete(ctx, tx, job)
+	})
+	return parked, err
+}
+
+// send hands the message to the sink and says what came of it. The error is nil
+// where the sink took it.
+func (o *Outbox) send(ctx context.Context, d *taken) (a Attempt, err error) {
+	ctx, cancel := context.WithTimeout(ctx, o.sendLimit)
+	defer cancel()
+	a.At = o.now()
+	start := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(p)
+			o.log.ErrorContext(ctx, "the sender panicked", append(d.attrs(), "error", err, "stack", string(debug.Stack()))...)
+		}
+		a.Took = time.Since(start)
+		if err != nil {
+			a.Error = err.Error()
+		}
+	}()
+	answer, err := d.sink.Sender.Send(ctx, d.Delivery)
+	a.Status, a.Answer = answer.Status, answer.Text
+	return a, err
+}
+
+// panicked is the error of a panic. The values that the runtime panics with are
+// harmless; others may hold anything, an address too, so that only their type is
+// told.
+func panicked(p any) error {
+	if err, ok := p.(runtime.Error); ok {
+		return fmt.Errorf("panic: %w", err)
+	}
+	return fmt.Errorf("panic with a %T", p)
+}
+
+// verdict is what an attempt means for its delivery.
+type verdict struct {
+	state  State
+	reason string        // why it failed, or did not succeed yet
+	pause  time.Duration // until the next attempt, of a waiting one
+	next   time.Time     // pause from now
+
+	interrupted bool // by the end of Run: the next attempt is the next Run's
+	gone        bool // the sink is no more
+}
+
+// judge decides what becomes of a delivery: when it is tried again, and when it
+// is given up.
+func (o *Outbox) judge(ctx context.Context, d *taken, err error) verdict {
+	var refused *notify.SendError
+	errors.As(err, &refused)
+	now := o.now()
+	left := d.since.Add(d.sink.RetryFor).Sub(now)
+	switch {
+	case err == nil:
+		return verdict{state: Delivered}
+	case refused != nil && (refused.Permanent || refused.Gone):
+		return verdict{state: Failed, reason: err.Error(), gone: refused.Gone}
+	case ctx.Err() != nil:
+		return verdict{state: Waiting, reason: err.Error(), next: now, interrupted: true}
+	case left <= 0:
+		return verdict{state: Failed, reason: fmt.Sprintf("given up after %v: %v", d.sink.RetryFor, err)}
+	}
+	pause := o.backoff(d.failures + 1)
+	if refused != nil && refused.RetryAfter > 0 {
+		pause = min(max(pause, refused.RetryAfter), left)
+		d.sink.pause(min(refused.RetryAfter, left))
+	}
+	// The last attempt is when the time is over, not long before.
+	pause = min(pause, left)
+	return verdict{state: Waiting, reason: err.Error(), pause: pause, next: now.Add(pause)}
+}
+
+// end writes what became of an attempt (a; nil where none was made) and tells the
+// log. It is not stopped by the end of ctx.
+func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Attempt, v verdict) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
+	defer cancel()
+	attempts := d.failures
+	err := o.store.Write(ctx, func(tx *sql.Tx) error {
+		if a != nil {
+			err := tx.QueryRowContext(ctx, `INSERT INTO attempts (delivery, n, at, took, status, answer, error)
+				SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM attempts WHERE delivery = ?1 RETURNING n`,
+				d.seq, a.At.UnixMicro(), a.Took.Microseconds(), a.Status, a.Answer, a.Error).Scan(&attempts)
+			if err != nil {
+				return err
+			}
+		}
+		if v.state == Waiting {
+			// Where it was cancelled meanwhile, the job ends when it finds that out.
+			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET next = ?, error = ? WHERE seq = ? AND state = ? AND job = ?`,
+				v.next.UnixMicro(), v.reason, d.seq, Waiting, job.ID)
+			return err
+		}
+		// What was delivered is delivered, even if it was cancelled meanwhile; but
+		// no failure undoes a Cancel or a Retry.
+		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = ?1, finished = ?2, next = NULL, error = ?3, job = NULL
+			WHERE seq = ?4 AND (?1 = 'delivered' OR state = 'waiting' AND job = ?5)`,
+			v.state, o.now().UnixMicro(), v.reason, d.seq, job.ID)
+		if err != nil {
+			return err
+		}
+		if err := complete(ctx, tx, job); err != nil {
+			return err
+		}
+		return follow(ctx, tx, o.client, o.now(), d.Sink, d.seq)
+	})
+	if err != nil {
+		return fmt.Errorf("delivery %s: recording that it is %s: %w", d.ID, v.state, err)
+	}
+	if v.gone && d.sink.close() {
+		o.log.WarnContext(ctx, "the sink is gone; it gets nothing more until tocsin restarts", "sink", d.Sink, "error", v.reason)
+	}
+	attrs := append(d.attrs(), "attempts", attempts)
+	if a != nil {
+		attrs = append(attrs, "took", a.Took.Round(time.Microsecond))
+	}
+	switch v.state {
+	case Delivered:
+		o.log.InfoContext(ctx, "delivered", attrs...)
+	case Failed:
+		o.log.ErrorContext(ctx, "delivery failed", append(attrs, "error", v.reason)...)
+	default:
+		o.log.WarnContext(ctx, "delivery attempt failed", append(attrs, "error", v.reason, "next", v.next)...)
+	}
+	return nil
+}
+
+// attrs name a delivery in the log.
+func (d *taken) attrs() []any {
+	return []any{"sink", d.Sink, "id", d.ID, "type", d.Message.Type, "title", d.title}
+}
+
+// goneEarlier is why a delivery to a sink that is gone fails.
+func goneEarlier(id string) string {
+	return "the sink answered 410 Gone earlier and gets nothing until tocsin restarts; put its url right, restart, then: tocsin deliveries retry " + id
+}
+
+// fault reports what went wrong on this side: River tries again.
+func (o *Outbox) fault(ctx context.Context, job *river.Job[task], err error) error {
+	if err == nil {
+		return nil
+	}
+	o.log.ErrorContext(ctx, "delivery interrupted by a fault of the store; it is tried again", "seq", job.Args.Delivery, "error", err)
+	return err
+}

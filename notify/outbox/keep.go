@@ -1,0 +1,83 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// keepFor is how long delivered and cancelled deliveries are kept.
+const keepFor = 30 * 24 * time.Hour
+
+// recover makes good what a killed process left behind. The store is held
+// exclusively, so whatever runs or leads according to River's tables is dead:
+// River itself would take an hour for the jobs and seconds for the leader, who
+// wakes jobs that are due later.
+func (o *Outbox) recover(ctx context.Context) error {
+	return o.store.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE river_job SET state = 'available', attempt = max(attempt - 1, 0) WHERE state = 'running'`)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM river_leader`); err != nil {
+			return err
+		}
+		return o.mend(ctx, tx)
+	})
+}
+
+// mend gives a job to every waiting delivery that should have one and has not,
+// for whatever reason.
+func (o *Outbox) mend(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `UPDATE deliveries SET job = NULL WHERE state = 'waiting' AND job IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = job AND j.finalized_at IS NULL)`)
+	if err != nil {
+		return err
+	}
+	return enqueue(ctx, tx, o.client, o.now(), "true")
+}
+
+// tidy mends and prunes, at once and then every hour until ctx ends.
+func (o *Outbox) tidy(ctx context.Context) {
+	t := time.NewTicker(o.tidyEvery)
+	defer t.Stop()
+	for {
+		err := o.store.Write(ctx, func(tx *sql.Tx) error { return o.mend(ctx, tx) })
+		if err == nil {
+			err = o.prune(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			o.log.ErrorContext(ctx, "tidying up the deliveries failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// prune removes what was delivered or cancelled long ago, a little at a time so
+// that nobody waits long for the write lock.
+func (o *Outbox) prune(ctx context.Context) error {
+	horizon := o.now().Add(-keepFor).UnixMicro()
+	for {
+		var removed int64
+		err := o.store.Write(ctx, func(tx *sql.Tx) error {
+			r, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE seq IN (
+				SELECT seq FROM deliveries WHERE state IN ('delivered', 'cancelled') AND finished < ? LIMIT 500)`, horizon)
+			if err != nil {
+				return err
+			}
+			removed, err = r.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("removing old deliveries: %w", err)
+		}
+		if removed == 0 {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,229 @@
+// Package outbox keeps deliveries until they are taken. It promises: at least
+// once, in order per sink and event, from a queue that commits with the ledger.
+//
+// # The table is the truth, the queue is derived
+//
+// A delivery is a row of the table deliveries: its message, its state, why it
+// failed. River is the engine that says when to try one: a job of River carries
+// nothing but the delivery's number, and there is a queue for every sink, so
+// that a dead sink holds up no living one. Wherever the two could disagree, the
+// row wins: a job whose delivery does not wait for it ends without sending, and
+// a waiting delivery whose job is gone gets another (mend). All that changes a
+// row's state changes its job in the same transaction:
+//
+//   - Plan writes the rows and the jobs in the ledger's transaction;
+//   - an attempt that ends a delivery writes the attempt and the state and ends
+//     the job (JobCompleteTx);
+//   - an attempt that is to be repeated writes the attempt and the time of the
+//     next one, and snoozes the job. Snoozing uses up no attempt of River's: when
+//     to try again, and when to give up, is decided in here (verdict) and by
+//     nothing else;
+//   - Retry and Cancel, which commands may call beside a running daemon.
+//
+// # States
+//
+//	waiting ──▶ delivered     taken: removed after 30 days
+//	   │ ▲────▶ failed        refused for good, or not taken within RetryFor: kept
+//	   │ └────▶ cancelled     by Cancel: removed after 30 days
+//	   └──────────◀────────── failed and cancelled ones, by Retry, under the same id
+//
+// The first attempt is always made, however long a delivery had to wait for it:
+// RetryFor bounds the attempts after a failed one.
+//
+// # Order
+//
+// A delivery has its turn when no earlier one of the same sink that speaks of one
+// of the same events still waits. Until then it has no job: it costs nothing, and
+// whatever ends the last of those before it makes its job in the same transaction
+// (enqueue). Deliveries of different events overtake each other freely. Where
+// Retry makes an earlier delivery wait again, the attempt of a later one gives its
+// job back (take).
+//
+// # After a crash
+//
+// Open puts the jobs that a killed process left running back into their queues.
+// Their messages may have been sent already: they are sent again with the same
+// id, by which a sink can tell.
+//
+// The package's files: plan.go makes deliveries and gives them their turn,
+// attempt.go is one attempt, sink.go what is known of a sink while tocsin runs,
+// keep.go mends and prunes, command.go is for the commands, river.go is what
+// River needs.
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"tocsin/ledger"
+	"tocsin/notify"
+)
+
+// Sink is one receiver.
+type Sink struct {
+	// Name names the sink: lower case letters, digits and hyphens, at most 63.
+	Name string
+	// Sender sends. It returns soon after its context ends.
+	Sender notify.Sender
+	// Rate is how many messages a second go out at most; 0 sets no limit.
+	Rate float64
+	// RetryFor is how long after its making (or its last Retry) a delivery is
+	// tried again. At 0 there is one attempt.
+	RetryFor time.Duration
+	// Workers is how many messages are under way at once; 4 by default.
+	Workers int
+}
+
+// Options are what an Outbox is made from.
+type Options struct {
+	// Store is the open state, held exclusively. It is closed by its owner, after
+	// the outbox.
+	Store *ledger.Store
+	// Sinks are those that are sent to. Deliveries to others stay waiting.
+	Sinks []Sink
+	// Logger takes a line for every attempt that ended; slog.Default() by default.
+	Logger *slog.Logger
+	// Now is the clock of the records, and of RetryFor; time.Now by default.
+	Now func() time.Time
+}
+
+// Outbox is the queue of deliveries. Its methods may be called concurrently.
+type Outbox struct {
+	store  *ledger.Store
+	log    *slog.Logger
+	now    func() time.Time
+	list   []Sink
+	sinks  map[string]*sink // by name
+	client *river.Client[*sql.Tx]
+
+	closing  sync.Once
+	stopping chan struct{} // closed when Run is to end: what has not been sent yet is not begun
+
+	// Replaced by tests.
+	backoff   func(failures int) time.Duration
+	poll      time.Duration // how often queues are looked at without being told
+	softStop  time.Duration // how long a Send may go on when Run is to end
+	sendLimit time.Duration // how long a Send may take
+	tidyEvery time.Duration
+}
+
+var errClosed = errors.New("outbox: not open")
+
+// New returns an outbox that is not open yet.
+func New(o Options) *Outbox {
+	b := &Outbox{
+		store: o.Store, log: o.Logger, now: o.Now, list: o.Sinks,
+		sinks:     make(map[string]*sink, len(o.Sinks)),
+		stopping:  make(chan struct{}),
+		backoff:   backoff,
+		poll:      500 * time.Millisecond,
+		softStop:  5 * time.Second,
+		sendLimit: time.Minute,
+		tidyEvery: time.Hour,
+	}
+	if b.log == nil {
+		b.log = slog.Default()
+	}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	return b
+}
+
+var sinkName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// Open checks the sinks, brings River's tables up to date and makes good what a
+// killed process left behind. Deliveries can be planned from then on; none is
+// sent before Run. No other outbox may run on the store meanwhile.
+func (o *Outbox) Open(ctx context.Context) error {
+	for i, s := range o.list {
+		switch {
+		case !sinkName.MatchString(s.Name):
+			return fmt.Errorf("outbox: sink %d: bad name %q; use lower case letters, digits and hyphens", i+1, s.Name)
+		case o.sinks[s.Name] != nil:
+			return fmt.Errorf("outbox: sink %d: the name %q is taken", i+1, s.Name)
+		case s.Sender == nil:
+			return fmt.Errorf("outbox: sink %s: no sender", s.Name)
+		case s.Rate < 0 || s.RetryFor < 0 || s.Workers < 0:
+			return fmt.Errorf("outbox: sink %s: rate, retry_for and workers are not negative", s.Name)
+		}
+		o.sinks[s.Name] = newSink(s)
+	}
+	client, err := o.openRiver(ctx)
+	if err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	o.client = client
+	if err := o.recover(ctx); err != nil {
+		return fmt.Errorf("outbox: after the last run: %w", err)
+	}
+	return nil
+}
+
+// Run sends what waits until ctx ends. Then nothing new is begun; a message under
+// way has five seconds before its context is cancelled and it goes back to
+// waiting. Run returns when all that it started has ended. It is called once.
+func (o *Outbox) Run(ctx context.Context) error {
+	select {
+	case <-o.stopping:
+		return errClosed
+	default:
+	}
+	if o.client == nil {
+		return errClosed
+	}
+	stop := context.AfterFunc(ctx, o.stop)
+	defer stop()
+	if len(o.sinks) > 0 {
+		if err := o.client.Start(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("outbox: %w", err)
+		}
+		defer func() { <-o.client.Stopped() }()
+	}
+	o.tidy(ctx)
+	return nil
+}
+
+// stop says that nothing is to be begun any more.
+func (o *Outbox) stop() { o.closing.Do(func() { close(o.stopping) }) }
+
+// Waiting returns how many deliveries wait, for all sinks.
+func (o *Outbox) Waiting(ctx context.Context) (int, error) {
+	var n int
+	err := o.store.DB().QueryRowContext(ctx, `SELECT count(*) FROM deliveries WHERE state = ?`, Waiting).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("outbox: %w", err)
+	}
+	return n, nil
+}
+
+// Close ends the outbox's work; it is called after Run has returned, or without
+// Run. It may be called twice. The store stays open.
+func (o *Outbox) Close() error {
+	o.stop()
+	return nil
+}
+
+// backoff is the pause after so many failures in a row: from a second, doubled
+// each time, to an hour, a fifth more or less so that what failed together does
+// not come back together.
+func backoff(failures int) time.Duration {
+	const longest = time.Hour
+	d := longest
+	if failures < 13 { // 2^12 seconds are over an hour
+		d = min(time.Second<<(max(failures, 1)-1), longest)
+	}
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+}

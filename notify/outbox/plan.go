@@ -1,0 +1,165 @@
+package outbox
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"tocsin/notify"
+)
+
+// Plan makes deliveries in the caller's transaction: all of them or, where it
+// returns an error and the transaction is rolled back, none. They are sent once
+// the transaction has committed, in the order of planned where they speak of the
+// same event.
+func (o *Outbox) Plan(ctx context.Context, tx *sql.Tx, planned []notify.Planned) ([]notify.Delivery, error) {
+	if o.client == nil {
+		return nil, errClosed
+	}
+	if len(planned) == 0 {
+		return nil, nil
+	}
+	made, first, err := o.insert(ctx, tx, planned)
+	if err != nil {
+		return nil, fmt.Errorf("outbox: planning: %w", err)
+	}
+	// The transaction holds the write lock: nobody else's rows are among these.
+	if err := enqueue(ctx, tx, o.client, o.now(), "d.seq >= ?", first); err != nil {
+		return nil, fmt.Errorf("outbox: planning: %w", err)
+	}
+	return made, nil
+}
+
+// insert writes the rows and returns the deliveries and the first one's number.
+func (o *Outbox) insert(ctx context.Context, tx *sql.Tx, planned []notify.Planned) (_ []notify.Delivery, first int64, err error) {
+	row, err := tx.PrepareContext(ctx, `INSERT INTO deliveries (id, sink, type, title, message, state, created, since)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, row.Close()) }()
+	about, err := tx.PrepareContext(ctx, `INSERT OR IGNORE INTO delivery_events (entry_id, delivery) VALUES (?, ?)`)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, about.Close()) }()
+
+	now := o.now().UnixMicro()
+	made := make([]notify.Delivery, 0, len(planned))
+	for _, p := range planned {
+		id, err := mint()
+		if err != nil {
+			return nil, 0, err
+		}
+		body, err := json.Marshal(p.Message)
+		if err != nil {
+			return nil, 0, err
+		}
+		var seq int64
+		err = row.QueryRowContext(ctx, id, p.Sink, p.Message.Type, title(p.Message), string(body), Waiting, now, now).Scan(&seq)
+		if err != nil {
+			return nil, 0, err
+		}
+		if first == 0 {
+			first = seq
+		}
+		for _, i := range p.Message.Items {
+			if _, err := about.ExecContext(ctx, cmp.Or(i.Event.FeedID, i.Event.ID), seq); err != nil {
+				return nil, 0, err
+			}
+		}
+		made = append(made, notify.Delivery{ID: id, Sink: p.Sink, Message: p.Message})
+	}
+	return made, first, nil
+}
+
+// mint makes a delivery's id. The id of a later delivery is greater.
+func mint() (string, error) {
+	u, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("minting an id: %w", err)
+	}
+	return "msg_" + strings.ReplaceAll(u.String(), "-", ""), nil
+}
+
+// title is what lists and logs call a delivery.
+func title(m notify.Message) string {
+	switch len(m.Items) {
+	case 0:
+		return string(m.Type)
+	case 1:
+		return m.Items[0].Event.Title
+	}
+	return fmt.Sprintf("%s, and %d more", m.Items[0].Event.Title, len(m.Items)-1)
+}
+
+// enqueue makes the jobs of those deliveries (d) of which which is true, that
+// wait, have none and whose turn it is.
+func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, which string, args ...any) (err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT d.seq, d.sink, coalesce(d.next, 0) FROM deliveries d
+		WHERE d.state = 'waiting' AND d.job IS NULL AND (`+which+`) AND NOT `+behind+` ORDER BY d.seq`, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var jobs []river.InsertManyParams
+	for rows.Next() {
+		var seq, next int64
+		var name string
+		if err := rows.Scan(&seq, &name, &next); err != nil {
+			return err
+		}
+		opts := &river.InsertOpts{Queue: queueOf(name)}
+		if at := time.UnixMicro(next); at.After(now) {
+			opts.ScheduledAt = at
+		}
+		jobs = append(jobs, river.InsertManyParams{Args: task{Delivery: seq}, InsertOpts: opts})
+	}
+	if err := rows.Err(); err != nil || len(jobs) == 0 {
+		return err
+	}
+	made, err := client.InsertManyTx(ctx, tx, jobs)
+	if err != nil {
+		return err
+	}
+	set, err := tx.PrepareContext(ctx, `UPDATE deliveries SET job = ? WHERE seq = ?`)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, set.Close()) }()
+	for _, m := range made {
+		var t task
+		if err := json.Unmarshal(m.Job.EncodedArgs, &t); err != nil {
+			return err
+		}
+		if _, err := set.ExecContext(ctx, m.Job.ID, t.Delivery); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// behind is true of a delivery d that has to wait for an earlier one. The CROSS
+// JOINs hold SQLite to the order that starts with the few events of d.
+const behind = `EXISTS (
+	SELECT 1 FROM delivery_events mine
+	CROSS JOIN delivery_events other ON other.entry_id = mine.entry_id AND other.delivery < mine.delivery
+	CROSS JOIN deliveries e ON e.seq = other.delivery
+	WHERE mine.delivery = d.seq AND e.sink = d.sink AND e.state = 'waiting')`
+
+// follow makes the jobs of those whose turn it is now that delivery seq of the
+// sink waits no more.
+func follow(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, sink string, seq int64) error {
+	return enqueue(ctx, tx, client, now, `d.sink = ? AND d.seq IN (
+		SELECT other.delivery FROM delivery_events mine
+		CROSS JOIN delivery_events other ON other.entry_id = mine.entry_id AND other.delivery > mine.delivery
+		WHERE mine.delivery = ?)`, sink, seq)
+}

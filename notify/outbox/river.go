@@ -1,0 +1,142 @@
+package outbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// task is a job of River: an attempt to send one delivery.
+type task struct {
+	Delivery int64 `json:"delivery"`
+}
+
+// Kind implements river.JobArgs.
+func (task) Kind() string { return "delivery" }
+
+// maxAttempts ends nothing: River counts only attempts whose outcome could not be
+// written, and mend would make another job even then.
+const maxAttempts = math.MaxInt16
+
+// worker lets River work on tasks.
+type worker struct {
+	river.WorkerDefaults[task]
+	o *Outbox
+}
+
+// Work implements river.Worker.
+func (w *worker) Work(ctx context.Context, job *river.Job[task]) error { return w.o.work(ctx, job) }
+
+// unrecorded is River's retry policy. It holds only for attempts whose outcome
+// could not be written, such as on a full disk: each may mean a message sent
+// twice, so it is in no hurry.
+type unrecorded struct{}
+
+// NextRetry implements river.ClientRetryPolicy.
+func (unrecorded) NextRetry(job *rivertype.JobRow) time.Time {
+	return time.Now().Add(min(time.Duration(job.Attempt)*10*time.Second, 5*time.Minute))
+}
+
+// openRiver brings River's tables up to date and returns its client.
+func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) {
+	log := slog.New(lower{o.log.Handler()}).With("by", "river")
+	driver := riversqlite.New(o.store.DB())
+	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return nil, err
+	}
+	config := &river.Config{
+		Logger: log,
+		// River's default of 100 ms between two fetches would be the latency.
+		FetchCooldown:     5 * time.Millisecond,
+		FetchPollInterval: o.poll,
+		// Sends have a limit of their own, which does not count the waiting for the
+		// sink's rate.
+		JobTimeout:           -1,
+		RescueStuckJobsAfter: time.Hour,
+		SoftStopTimeout:      o.softStop,
+		MaxAttempts:          maxAttempts,
+		RetryPolicy:          unrecorded{},
+		// The record of a delivery is its row: a job that ended is of no more use.
+		CompletedJobRetentionPeriod: time.Hour,
+		CancelledJobRetentionPeriod: time.Hour,
+	}
+	if len(o.sinks) > 0 {
+		config.Queues = make(map[string]river.QueueConfig, len(o.sinks))
+		for _, s := range o.sinks {
+			config.Queues[queueOf(s.Name)] = river.QueueConfig{MaxWorkers: s.Workers}
+			if s.Rate > 0 {
+				// A worker may wait for its turn in a slow sink's rate: that is not
+				// being stuck.
+				turn := time.Duration(min(2*float64(s.Workers)/s.Rate, 1e9) * float64(time.Second))
+				config.RescueStuckJobsAfter = max(config.RescueStuckJobsAfter, time.Hour+turn)
+			}
+		}
+		config.Workers = river.NewWorkers()
+		if err := river.AddWorkerSafely(config.Workers, &worker{o: o}); err != nil {
+			return nil, err
+		}
+	}
+	return river.NewClient(driver, config)
+}
+
+// queueOf names a sink's queue: like the sink, where River takes the name. River
+// takes no hyphen at the end nor two in a row.
+func queueOf(sink string) string {
+	if !strings.HasSuffix(sink, "-") && !strings.Contains(sink, "--") {
+		return sink
+	}
+	sum := sha256.Sum256([]byte(sink))
+	return "sink_" + hex.EncodeToString(sum[:16])
+}
+
+// complete ends a job in the transaction that ends its delivery.
+func complete(ctx context.Context, tx *sql.Tx, job *river.Job[task]) error {
+	_, err := river.JobCompleteTx[*riversqlite.Driver](ctx, tx, job)
+	if errors.Is(err, rivertype.ErrNotFound) {
+		return nil // ended already
+	}
+	return err
+}
+
+// lower is a handler that takes River's accounts of what it does as details: what
+// becomes of a delivery is told by this package. Warnings and errors stay.
+type lower struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (h lower) Enabled(ctx context.Context, l slog.Level) bool {
+	return h.Handler.Enabled(ctx, lowered(l))
+}
+
+// Handle implements slog.Handler.
+func (h lower) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = lowered(r.Level)
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h lower) WithAttrs(a []slog.Attr) slog.Handler { return lower{h.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (h lower) WithGroup(name string) slog.Handler { return lower{h.Handler.WithGroup(name)} }
+
+func lowered(l slog.Level) slog.Level {
+	if l < slog.LevelWarn {
+		return min(l, slog.LevelDebug)
+	}
+	return l
+}

@@ -1,0 +1,296 @@
+package timeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/event"
+)
+
+// Where says where to look.
+type Where struct {
+	// All looks at everything.
+	All bool
+	// Paths are files or folders below the events folder, with slashes.
+	Paths []string
+	// Sure takes what is missing for gone. Without it a look that misses
+	// something changes nothing and says so by Found.Again.
+	Sure bool
+	// Progress, if not nil, is called from several goroutines with the number
+	// of files read so far and to be read.
+	Progress func(done, all int)
+}
+
+// Found is what a look found.
+type Found struct {
+	// IDs are the events that may differ now.
+	IDs []string
+	// Again is set where something was missing or in motion: look again, at the
+	// same place, a settle time later, and then be Sure.
+	Again bool
+	// Read is how many files were read, Files how many there are.
+	Read, Files int
+}
+
+// stat is all that tells one state of a file from another without reading it;
+// each part alone has a blind spot.
+type stat struct {
+	size         int64
+	mtime, ctime int64 // nanoseconds since 1970
+	ino, dev     uint64
+}
+
+func statOf(fi fs.FileInfo) stat {
+	s := stat{size: fi.Size(), mtime: fi.ModTime().UnixNano()}
+	if sys, ok := fi.Sys().(*syscall.Stat_t); ok {
+		s.ctime = sys.Ctim.Nano()
+		s.ino, s.dev = sys.Ino, sys.Dev
+	}
+	return s
+}
+
+// survey is what a walk found, before anything is read.
+type survey struct {
+	present map[string]stat
+	faults  map[string]error // files that are there and cannot be looked at
+	blind   []string         // folders that cannot be read
+}
+
+// Look brings the timeline up to date. An error means that nothing changed;
+// it is ErrRoot where the folder itself is away.
+func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
+	root, err := os.Stat(t.o.Dir)
+	if err == nil && !root.IsDir() {
+		err = errors.New("not a folder")
+	}
+	if err != nil {
+		return Found{}, fmt.Errorf("%w: %w", ErrRoot, err)
+	}
+	if w.All {
+		w.Paths = []string{"."}
+	}
+	s := survey{present: make(map[string]stat), faults: make(map[string]error)}
+	for _, p := range w.Paths {
+		if err := t.walk(ctx, path.Clean(p), &s); err != nil {
+			return Found{}, err
+		}
+	}
+	if slices.Contains(s.blind, ".") {
+		return Found{}, fmt.Errorf("%w: permission denied", ErrRoot)
+	}
+	var gone []string
+	for _, p := range w.Paths {
+		for _, q := range t.under(path.Clean(p)) {
+			if _, ok := s.present[q]; !ok && s.faults[q] == nil && !s.isBlind(q) {
+				gone = append(gone, q)
+			}
+		}
+	}
+	if len(gone) > 0 && !w.Sure {
+		return Found{Again: true, Files: len(t.files)}, nil
+	}
+	return t.take(ctx, w, s, gone)
+}
+
+func (s *survey) isBlind(p string) bool {
+	return slices.ContainsFunc(s.blind, func(dir string) bool { return strings.HasPrefix(p, dir+"/") })
+}
+
+// walk surveys p and all below it.
+func (t *Timeline) walk(ctx context.Context, p string, s *survey) error {
+	if p != "." && !fs.ValidPath(p) {
+		return nil
+	}
+	return filepath.WalkDir(filepath.Join(t.o.Dir, filepath.FromSlash(p)), func(name string, d fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		rel, rerr := filepath.Rel(t.o.Dir, name)
+		if rerr != nil {
+			return rerr
+		}
+		rel = filepath.ToSlash(rel)
+		switch {
+		case err != nil && errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil && (d == nil || !d.IsDir()):
+			s.faults[rel] = &event.Error{Path: rel, Line: 1, Msg: reason(err)}
+			return nil
+		case err != nil:
+			s.blind = append(s.blind, rel)
+			return fs.SkipDir
+		case hidden(rel):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case d.IsDir() || !t.belongs(rel):
+			return nil
+		}
+		fi, err := os.Stat(name) // follows links: released folders are made of them
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			s.faults[rel] = &event.Error{Path: rel, Line: 1, Msg: reason(err)}
+		case fi.Mode().IsRegular():
+			s.present[rel] = statOf(fi)
+		}
+		return nil
+	})
+}
+
+// hidden says that a path has an element that begins with a dot.
+func hidden(rel string) bool {
+	return rel != "." && (strings.HasPrefix(rel, ".") || strings.Contains(rel, "/."))
+}
+
+func (t *Timeline) belongs(rel string) bool {
+	matches := func(patterns []string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { return doublestar.MatchUnvalidated(p, rel) })
+	}
+	return matches(t.o.Include) && !matches(t.o.Exclude)
+}
+
+// reason is an error without the path, which stands before it already.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return "cannot be read: " + pe.Err.Error()
+	}
+	return "cannot be read: " + err.Error()
+}
+
+// take reads what differs and replaces what is known.
+func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (Found, error) {
+	var differ []string
+	for p, st := range s.present {
+		if f := t.files[p]; f == nil || f.stat != st {
+			differ = append(differ, p)
+		}
+	}
+	slices.Sort(differ)
+	slices.Sort(gone)
+
+	read := make([]*file, len(differ))
+	moving := make([]bool, len(differ))
+	var done atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, p := range differ {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			read[i], moving[i] = t.read(p)
+			if n := done.Add(1); w.Progress != nil {
+				w.Progress(int(n), len(differ))
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return Found{}, err
+	}
+
+	found := Found{Read: len(differ)}
+	for i, p := range differ {
+		switch {
+		case moving[i]:
+			found.Again = true
+		default:
+			found.IDs = append(found.IDs, t.set(p, read[i])...)
+		}
+	}
+	for p, err := range s.faults {
+		f := &file{fault: err}
+		if old := t.files[p]; old != nil {
+			f.event = old.event
+		}
+		found.IDs = append(found.IDs, t.set(p, f)...)
+	}
+	for _, p := range gone {
+		found.IDs = append(found.IDs, t.set(p, nil)...)
+	}
+	if w.All && !found.Again {
+		clear(t.kept)
+	}
+	found.Files = len(t.files)
+	slices.Sort(found.IDs)
+	found.IDs = slices.Compact(found.IDs)
+	return found, nil
+}
+
+// read reads one file; moving says that it changed meanwhile. It is called from
+// several goroutines and changes nothing.
+func (t *Timeline) read(p string) (f *file, moving bool) {
+	old := t.files[p]
+	if old == nil {
+		old = &file{event: t.kept[p]}
+	}
+	data, before, after, err := readFile(filepath.Join(t.o.Dir, filepath.FromSlash(p)), t.o.MaxBytes)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && before != after:
+		return nil, true
+	case err != nil:
+		return &file{event: old.event, fault: &event.Error{Path: p, Line: 1, Msg: reason(err)}}, false
+	}
+	f = &file{stat: after, sum: sha256.Sum256(data)}
+	// A file that changed just now may change again within the clock's tick
+	// and look the same: read it again the next time.
+	if t.o.Now().Sub(time.Unix(0, after.ctime)) < t.o.Settle {
+		f.stat = stat{}
+	}
+	if f.sum == old.sum {
+		f.event, f.fault = old.event, old.fault
+		return f, false
+	}
+	e, err := t.o.Reader.Read(p, data)
+	if err != nil {
+		f.event, f.fault = old.event, err
+		return f, false
+	}
+	f.event = e
+	return f, false
+}
+
+// readFile reads at most one byte more than limit, enough for the reader to
+// refuse the file, and stats it on both sides.
+func readFile(name string, limit int) (data []byte, before, after stat, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, stat{}, stat{}, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, stat{}, stat{}, err
+	}
+	before = statOf(fi)
+	size := min(fi.Size(), int64(limit)) + 1
+	data = make([]byte, size)
+	n, err := io.ReadFull(f, data)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, stat{}, stat{}, err
+	}
+	fi, err = f.Stat()
+	if err != nil {
+		return nil, stat{}, stat{}, err
+	}
+	return data[:n], before, statOf(fi), nil
+}

@@ -1,0 +1,206 @@
+// Package timeline holds all events of a folder at one moment, and says what
+// the difference of two moments means.
+//
+// Look goes where a hint points and brings the Timeline up to date: it compares
+// what the file system says of each file (size, times, inode, device) with what
+// it said before, reads and parses only what differs, and keeps the last good
+// version of a file that does not parse. A file that seems to be gone, or that
+// changed while it was read, defers the whole look: the caller comes back a
+// settle time later, and only what is gone on both looks is. A folder that
+// cannot be read removes nothing.
+//
+// Of several files that claim one id the first path in byte order stands; the
+// others are faults. Drafts are known but not public.
+//
+// Compare turns the difference between the events now and the events as the
+// world knows them into Changes.
+package timeline
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"path"
+	"slices"
+	"time"
+
+	"tocsin/event"
+)
+
+// Options say what belongs to a timeline.
+type Options struct {
+	// Dir is the events folder.
+	Dir string
+	// Include and Exclude are doublestar patterns for paths below Dir, with
+	// slashes. What begins with a dot, or lies below a folder that does, never
+	// belongs to the timeline.
+	Include, Exclude []string
+	// MaxBytes bounds what is read of one file; 0 means 1 MiB.
+	MaxBytes int
+	// Reader reads the files.
+	Reader *event.Reader
+	// Settle is how long a file must have rested for its stat to vouch for its
+	// content.
+	Settle time.Duration
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Timeline is all events of a folder at the moment of the last Look. It is used
+// by one goroutine.
+type Timeline struct {
+	o      Options
+	files  map[string]*file
+	claims map[string][]string // the paths that claim an id, sorted
+	below  map[string]int      // how many files lie below a folder
+	kept   map[string]*event.Event
+}
+
+// file is what is known of one file.
+type file struct {
+	stat  stat
+	sum   [32]byte
+	event *event.Event // the last good version; nil where there never was one
+	fault error        // why the present content is not it
+}
+
+// Empty returns a timeline before its first Look. It does no I/O.
+func Empty(o Options) *Timeline {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 1 << 20
+	}
+	return &Timeline{
+		o:      o,
+		files:  make(map[string]*file),
+		claims: make(map[string][]string),
+		below:  make(map[string]int),
+		kept:   make(map[string]*event.Event),
+	}
+}
+
+// Keep gives the last good versions of events from before a restart: one stands
+// in for its file where the file does not parse on the first look.
+func (t *Timeline) Keep(events iter.Seq[*event.Event]) {
+	for e := range events {
+		t.kept[e.Path] = e
+	}
+}
+
+// Event returns the public event with the given id; nil where there is none.
+func (t *Timeline) Event(id string) *event.Event {
+	for _, p := range t.claims[id] {
+		if e := t.files[p].event; !e.Draft {
+			return e
+		}
+		return nil
+	}
+	return nil
+}
+
+// Len returns the number of files of the timeline, drafts and broken ones
+// included.
+func (t *Timeline) Len() int { return len(t.files) }
+
+// Faults returns what is wrong with the files at this moment, in the order of
+// their paths: files that do not parse or cannot be read, and ids that two
+// files claim.
+func (t *Timeline) Faults() []error {
+	type faulty struct {
+		path string
+		err  error
+	}
+	var all []faulty
+	for p, f := range t.files {
+		if f.fault != nil {
+			all = append(all, faulty{p, f.fault})
+		}
+	}
+	for id, paths := range t.claims {
+		for _, p := range paths[1:] {
+			all = append(all, faulty{p, &event.Error{Path: p, Line: 1, Msg: fmt.Sprintf(
+				"the id %q is taken by %s; give one of the two another id", id, paths[0])}})
+		}
+	}
+	slices.SortFunc(all, func(a, b faulty) int {
+		return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.err.Error(), b.err.Error()))
+	})
+	errs := make([]error, len(all))
+	for i, f := range all {
+		errs[i] = f.err
+	}
+	return errs
+}
+
+// set replaces what is known of a path; nil forgets it. It returns the ids whose
+// event may differ now.
+func (t *Timeline) set(p string, f *file) []string {
+	var touched []string
+	old := t.files[p]
+	if old != nil && old.event != nil {
+		touched = append(touched, old.event.ID)
+	}
+	if f != nil && f.event != nil {
+		touched = append(touched, f.event.ID)
+	}
+	if old != nil && old.event != nil && (f == nil || f.event == nil || f.event.ID != old.event.ID) {
+		id := old.event.ID
+		t.claims[id] = slices.DeleteFunc(t.claims[id], func(q string) bool { return q == p })
+		if len(t.claims[id]) == 0 {
+			delete(t.claims, id)
+		}
+	}
+	if f != nil && f.event != nil && (old == nil || old.event == nil || old.event.ID != f.event.ID) {
+		id := f.event.ID
+		at, _ := slices.BinarySearch(t.claims[id], p)
+		t.claims[id] = slices.Insert(t.claims[id], at, p)
+	}
+	switch {
+	case old == nil && f != nil:
+		t.count(p, 1)
+	case old != nil && f == nil:
+		t.count(p, -1)
+	}
+	if f == nil {
+		delete(t.files, p)
+	} else {
+		t.files[p] = f
+	}
+	return touched
+}
+
+func (t *Timeline) count(p string, n int) {
+	for dir := path.Dir(p); ; dir = path.Dir(dir) {
+		if t.below[dir] += n; t.below[dir] == 0 {
+			delete(t.below, dir)
+		}
+		if dir == "." {
+			return
+		}
+	}
+}
+
+// under returns the known files at p or below it.
+func (t *Timeline) under(p string) []string {
+	if _, ok := t.files[p]; ok {
+		return []string{p}
+	}
+	if p == "." {
+		return slices.Collect(maps.Keys(t.files))
+	}
+	if t.below[p] == 0 {
+		return nil
+	}
+	var all []string
+	for q := range t.files {
+		if len(q) > len(p) && q[:len(p)] == p && q[len(p)] == '/' {
+			all = append(all, q)
+		}
+	}
+	return all
+}
+
+// ErrRoot says that the events folder itself cannot be read: nothing is known
+// to be gone.
+var ErrRoot = errors.New("the events folder cannot be read")
