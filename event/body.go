@@ -11,7 +11,7 @@ var (
 	listItem       = regexp.MustCompile(`^[ \t]*(?:\d{1,4}[.)]|[-*+])[ \t]+(.*)$`)
 	trailerLine    = regexp.MustCompile(`^\*\*(?:Last Updated|Importance Score)\*\*[ \t]*:`)
 	rule           = regexp.MustCompile(`^-{3,}[ \t]*$`)
-	fenceLine      = regexp.MustCompile("^ {0,3}(```+|~~~+)")
+	fenceLine      = regexp.MustCompile("^ {0,3}(```+|~~~+)(.*)")
 )
 
 // stripTrailer cuts off the lines **Last Updated** and **Importance Score**
@@ -123,9 +123,11 @@ func nextFence(open, l string) string {
 	switch {
 	case m == nil:
 		return open
+	case open == "" && m[1][0] == '`' && strings.Contains(m[2], "`"):
+		return "" // code within a line
 	case open == "":
 		return m[1]
-	case m[1][0] == open[0] && len(m[1]) >= len(open):
+	case m[1][0] == open[0] && len(m[1]) >= len(open) && strings.TrimSpace(m[2]) == "":
 		return ""
 	}
 	return open

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
@@ -33,14 +35,15 @@ var bom = []byte("\xef\xbb\xbf")
 // its Path.
 func parse(data []byte) (document, error) {
 	data = bytes.TrimPrefix(data, bom)
-	if line := badByte(data); line > 0 {
-		return document{}, fault(line, "not valid UTF-8 text; save the file as UTF-8")
-	}
 	if bytes.IndexByte(data, '\r') >= 0 {
 		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 		data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
 	}
-	open := len(data) - len(bytes.TrimLeft(data, " \t\n"))
+	if line := badByte(data); line > 0 {
+		return document{}, fault(line, "not valid UTF-8 text; save the file as UTF-8")
+	}
+	// What the splitter takes for blank.
+	open := len(data) - len(bytes.TrimLeftFunc(data, unicode.IsSpace))
 	before := bytes.Count(data[:open], []byte("\n"))
 	if open < len(data) && data[open] == '{' {
 		return parseJSON(data[open:], before)
@@ -72,7 +75,7 @@ func parse(data []byte) (document, error) {
 	from := open + len(first) + 1
 	last := data[from+len(front) : len(data)-len(body)]
 	line := before + 1 + bytes.Count(front, []byte("\n")) + 1
-	if len(last) > 0 && (last[0] == ' ' || last[0] == '\t') {
+	if !bytes.HasPrefix(last, []byte(fence)) {
 		return document{}, fault(line, "an indented "+fence+" would end the front matter; put it in quotes or take it out")
 	}
 	var node *yaml.Node
@@ -107,9 +110,18 @@ func badByte(data []byte) int {
 
 // parseYAML reads front matter whose first line is the file's line offset+1.
 func parseYAML(front []byte, offset int) (*yaml.Node, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal(front, &root); err != nil {
-		return nil, yamlFault(err, offset)
+	var root, second yaml.Node
+	loader, err := yaml.NewLoader(bytes.NewReader(front))
+	if err == nil {
+		err = loader.Load(&root)
+	}
+	if err == nil {
+		if err = loader.Load(&second); err == nil {
+			return nil, fault(second.Line+offset, "a second YAML document begins; take out the ... or --- before it")
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return nil, yamlFault(err, front, offset)
 	}
 	if len(root.Content) == 0 {
 		return &yaml.Node{Kind: yaml.MappingNode, Line: offset}, nil
@@ -146,6 +158,9 @@ func tidy(n *yaml.Node, offset, depth int) error {
 	seen := make(map[string]int, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
+		if k.Kind != yaml.ScalarNode {
+			continue
+		}
 		if first, ok := seen[k.Value]; ok {
 			return fault(k.Line, fmt.Sprintf("the key %s stands twice (first on line %d)", clip(k.Value), first))
 		}
@@ -154,15 +169,33 @@ func tidy(n *yaml.Node, offset, depth int) error {
 	return nil
 }
 
+// beginsEarlier matches the errors that name the line where YAML gave up looking
+// for the end of a text; people look for the line where the text begins.
+var beginsEarlier = regexp.MustCompile(`^(found unexpected end of stream|found unexpected document indicator|could not find expected ':')`)
+
+// unreadable says that YAML does not allow r in a file.
+func unreadable(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' || r == 0xfffe || r == 0xffff
+}
+
 var yamlLine = regexp.MustCompile(`\bline (\d+)(?:, column \d+)?(?:-\S+)?:? ?`)
 
 // yamlFault turns the library's error, whose line counts from the front
 // matter's first, into a fault of the file's line.
-func yamlFault(err error, offset int) error {
+func yamlFault(err error, front []byte, offset int) error {
 	line, msg := 1, err.Error()
 	var load *yaml.LoadError
 	if errors.As(err, &load) && load.Mark.Line > 0 {
 		line, msg = load.Mark.Line, load.Message
+		switch {
+		case load.Stage == yaml.ReaderStage:
+			// The reader is a buffer ahead of the line that it names.
+			if i := bytes.IndexFunc(front, unreadable); i >= 0 {
+				line = 1 + bytes.Count(front[:i], []byte("\n"))
+			}
+		case strings.HasPrefix(load.ContextMsg, "while scanning") && beginsEarlier.MatchString(msg):
+			line = max(1, load.ContextMark.Line)
+		}
 	} else if m := yamlLine.FindStringSubmatch(msg); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}
@@ -243,6 +276,11 @@ func tomlTime(t time.Time) string {
 	return t.Format(time.RFC3339Nano)
 }
 
+// surrogates matches the escapes of JSON's strings: pairs and single halves of
+// UTF-16 surrogates, which YAML does not take, in full, all others by their
+// first two bytes.
+var surrogates = regexp.MustCompile(`\\(?:u[dD][89abAB][[:xdigit:]]{2}\\u[dD][c-fC-F][[:xdigit:]]{2}|u[dD][89a-fA-F][[:xdigit:]]{2}|.)`)
+
 // parseJSON reads a JSON object at the file's beginning. JSON is YAML but for
 // rarities, so the same tree keeps the lines.
 func parseJSON(data []byte, before int) (document, error) {
@@ -252,11 +290,19 @@ func parseJSON(data []byte, before int) (document, error) {
 		line := before + 1
 		var se *json.SyntaxError
 		if errors.As(err, &se) {
-			line += bytes.Count(data[:min(int(se.Offset), len(data))], []byte("\n"))
+			// The offset is behind the byte at fault.
+			line += bytes.Count(data[:min(max(int(se.Offset)-1, 0), len(data))], []byte("\n"))
 		}
 		return document{}, fault(line, "the front matter is not valid JSON: "+err.Error())
 	}
 	end := int(dec.InputOffset())
+	raw = surrogates.ReplaceAllFunc(raw, func(escape []byte) []byte {
+		var s string
+		if len(escape) == 2 || json.Unmarshal([]byte(`"`+string(escape)+`"`), &s) != nil {
+			return escape
+		}
+		return []byte(s)
+	})
 	node, err := parseYAML(raw, before)
 	return document{front: node, body: string(data[end:])}, err
 }

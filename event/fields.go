@@ -37,6 +37,7 @@ const (
 	maxNames     = 1000 // tags, actors or sources
 	maxNameRunes = 500
 	maxTextRunes = 20000 // title, location, status
+	maxIDPart    = 252   // bytes between two slashes of an id: a file's name without .md
 )
 
 // Reader reads files of one Dialect. It is safe for concurrent use.
@@ -134,6 +135,14 @@ func (r *Reader) read(path string, data []byte) (*Event, *Error) {
 	}
 	if e.ID == "" {
 		e.ID = line(strings.ToValidUTF8(Stem(path), "\ufffd"))
+	}
+	for _, part := range strings.Split(e.ID, "/") {
+		if len(part) > maxIDPart {
+			return nil, fault(doc.front.Line, fmt.Sprintf("the id has a part of more than %d bytes: %s", maxIDPart, clip(part)))
+		}
+	}
+	if e.ID == "" {
+		return nil, fault(doc.front.Line, "no id, and the file's name gives none")
 	}
 	if e.Title == "" {
 		return nil, fault(doc.front.Line, "no title")

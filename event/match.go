@@ -59,7 +59,9 @@ func (m *Matcher) MinImportance() int { return m.m.MinImportance }
 
 // Match says whether m selects e.
 func (m *Matcher) Match(e *Event) bool {
-	day := e.Date.Truncate(24 * time.Hour)
+	// The day that the file writes, whatever its time zone.
+	year, month, date := e.Date.Date()
+	day := time.Date(year, month, date, 0, 0, 0, 0, time.UTC)
 	switch {
 	case m.m.MinImportance > 0 && e.Importance < m.m.MinImportance:
 	case m.m.MaxImportance > 0 && e.Importance > m.m.MaxImportance:

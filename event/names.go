@@ -14,7 +14,7 @@ import (
 // line makes s plain text on one line: NFC, only characters that XML allows,
 // runs of white space as one space.
 func line(s string) string {
-	return strings.Join(strings.Fields(legal(norm.NFC.String(s))), " ")
+	return strings.Join(strings.Fields(norm.NFC.String(legal(s))), " ")
 }
 
 // legal drops the characters that XML 1.0 (section 2.2, production Char) does

@@ -1,11 +1,15 @@
 package event
 
 import (
+	"bufio"
+	"bytes"
+	"html"
 	"strings"
 	"unicode"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
+	render "github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
 )
 
@@ -43,7 +47,11 @@ func plain(b *strings.Builder, root ast.Node, source []byte) {
 		}
 		switch n := n.(type) {
 		case *ast.Text:
-			b.Write(n.Segment.Value(source))
+			if v := n.Value(source); n.IsRaw() {
+				b.Write(v)
+			} else {
+				b.WriteString(unescape(v))
+			}
 			if n.SoftLineBreak() || n.HardLineBreak() {
 				b.WriteByte(' ')
 			}
@@ -61,6 +69,19 @@ func plain(b *strings.Builder, root ast.Node, source []byte) {
 		}
 		return ast.WalkContinue, nil
 	})
+}
+
+// unescape resolves Markdown's escapes (\*) and references (&amp;) as goldmark
+// does: what it writes is escaped for HTML alone.
+func unescape(text []byte) string {
+	if !bytes.ContainsAny(text, `\&`) {
+		return string(text)
+	}
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	render.DefaultWriter.Write(w, text)
+	_ = w.Flush() // a bytes.Buffer takes all
+	return html.UnescapeString(b.String())
 }
 
 // Cut shortens one line of text to at most limit runes (limit at least 2):

@@ -102,7 +102,7 @@ func (n *Entry) facts() []string {
 	return facts
 }
 
-// Body returns the event's body alone, as sanitised HTML.
+// body returns the event's body alone, as sanitised HTML.
 func (n *Entry) body() string {
 	base, err := url.Parse(n.URL())
 	if err != nil {
@@ -114,5 +114,16 @@ func (n *Entry) body() string {
 	if err := markdown.Convert([]byte(n.Event.Body), &out, parser.WithContext(pc)); err != nil {
 		return "<pre>" + html.EscapeString(n.Event.Body) + "</pre>\n"
 	}
-	return policy.SanitizeReader(&out).String()
+	return strings.Map(legal, policy.SanitizeReader(&out).String())
+}
+
+// legal drops the characters that XML 1.0 does not allow (section 2.2,
+// production Char). The events hold none, but references such as &#11; stand
+// for them, and RSS writes the content as CDATA, which nothing else checks.
+func legal(r rune) rune {
+	switch {
+	case r == '\t', r == '\n', r == '\r', r >= 0x20 && r != 0xfffe && r != 0xffff:
+		return r
+	}
+	return -1
 }

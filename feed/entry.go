@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"net/url"
 	"strings"
@@ -63,8 +64,11 @@ func (n *Entry) URL() string { return n.style.EventPage(n.Event.ID) }
 // absolute addresses only.
 func (n *Entry) HTML() string { return n.html() }
 
-// Summary is the beginning as plain text.
-func (n *Entry) Summary() string { return n.Event.Summary(summaryRunes) }
+// Summary is the beginning as plain text; of an event without a body its facts,
+// as JSON Feed and readers want some text in each entry.
+func (n *Entry) Summary() string {
+	return cmp.Or(n.Event.Summary(summaryRunes), strings.Join(n.facts(), " · "))
+}
 
 const summaryRunes = 300
 
@@ -117,9 +121,9 @@ const (
 // EventPage returns the address of an event's page.
 func (s *Style) EventPage(id string) string {
 	if s.EventURL != "" {
-		return strings.ReplaceAll(s.EventURL, "{id}", escapePath(id))
+		return strings.ReplaceAll(s.EventURL, "{id}", escapePath(EventPath(id)))
 	}
-	return s.URL + "/events/" + escapePath(id) + "/"
+	return s.URL + "/events/" + escapePath(EventPath(id)) + "/"
 }
 
 // TopicPage returns the address of a topic's page.
@@ -127,18 +131,23 @@ func (s *Style) TopicPage(kind timeline.TopicKind, slug string) string {
 	return s.URL + "/" + string(kind) + "/" + url.PathEscape(slug) + "/"
 }
 
-// escapePath escapes each element of a path. A path may not begin with a slash
-// or hold dots for folders, or it would lead elsewhere.
+// EventPath returns the path of an event's page below /events/, not escaped. An
+// element that would lead to another folder is made one that does not.
+func EventPath(id string) string {
+	parts := strings.Split(id, "/")
+	for i, p := range parts {
+		if p == "" || p == "." || p == ".." {
+			parts[i] = p + "~"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// escapePath escapes each element of a path.
 func escapePath(p string) string {
 	parts := strings.Split(p, "/")
 	for i, s := range parts {
-		switch s {
-		case "", ".", "..":
-			s = strings.ReplaceAll(s, ".", "%2E") + "~"
-		default:
-			s = url.PathEscape(s)
-		}
-		parts[i] = s
+		parts[i] = url.PathEscape(s)
 	}
 	return strings.Join(parts, "/")
 }

@@ -67,6 +67,10 @@ const (
 	hardBytes = 4_500_000
 )
 
+// earliest is when a feed that never had an entry was updated: the first time
+// that validators believe, and the same on every machine.
+var earliest = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // Feed is one feed at one moment. It is not changed once it is made; Updated
 // and Modified are the ledger's. It is safe for concurrent use.
 type Feed struct {
@@ -146,6 +150,7 @@ func (s *Style) newFeed(l *list) *Feed {
 		f.Title, f.Page = f.Name+" – "+s.Title, s.TopicPage(timeline.TopicKind(kind), slug)
 		f.Description = "Events of " + s.Title + " with the " + strings.TrimSuffix(kind, "s") + " " + f.Name
 	}
+	f.Updated = earliest
 	if len(f.Entries) > 0 {
 		f.Updated = f.Entries[0].Updated
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gorilla/feeds"
@@ -50,11 +51,16 @@ type rssCategory struct {
 	Name   string `xml:",chardata"`
 }
 
+// asHTML makes HTML of plain text and leaves quotes alone, which mean nothing
+// between tags and which some readers show as they stand.
+var asHTML = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
 // rss encodes the entry for RSS 2.0. Its author element takes e-mail addresses
 // only; the name goes into dc:creator.
 func (n *Entry) rss() ([]byte, error) {
 	s := n.style
 	converted := (&feeds.Rss{Feed: &feeds.Feed{Items: []*feeds.Item{n.item()}}}).RssFeed().Items[0]
+	converted.Description = asHTML.Replace(n.Summary()) // readers take it for HTML
 	converted.PubDate = n.Published.UTC().Format(time.RFC1123Z)
 	x := rssItem{RssItem: converted, Creator: s.Author.Name, Updated: stamp(n.Updated), Start: n.Event.Date.String()}
 	for _, t := range n.Topics {

@@ -270,6 +270,7 @@ type Told struct {
 // Apply enters changes, as of now: mints entry ids, gives dates and slugs. It
 // returns them in their order.
 func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
+	now = now.UTC().Truncate(time.Second)
 	stamps := l.stamps(changes, now)
 	var topics []timeline.Topic
 	told := make([]Told, len(changes))
@@ -372,20 +373,23 @@ func clamp(t, now time.Time) time.Time {
 }
 
 // stamps returns a time for each change, no two of them equal, so that a feed
-// has one order. On the first look it is the file's own last_updated, else the
-// event's date; later it is now, behind everything told before, and a turn's
+// has one order. On the first look it is the file's own last_updated or published,
+// whichever is later, else the event's date; later it is now, behind everything told before, and a turn's
 // events follow one another in the order of their dates.
 func (l *Ledger) stamps(changes []timeline.Change, now time.Time) []time.Time {
-	now = now.UTC().Truncate(time.Second)
 	order := make([]int, len(changes))
 	stamps := make([]time.Time, len(changes))
 	for i, c := range changes {
 		order[i] = i
+		own := c.Event.LastUpdated
+		if own.Before(c.Event.Published) {
+			own = c.Event.Published // nothing changes before it is published
+		}
 		switch {
 		case !l.first:
 			stamps[i] = now
-		case !c.Event.LastUpdated.IsZero():
-			stamps[i] = clamp(c.Event.LastUpdated, now)
+		case !own.IsZero():
+			stamps[i] = clamp(own, now)
 		default:
 			// Without a time of day: one of its own within the day, the same
 			// wherever the event is read.
@@ -562,4 +566,27 @@ func decode(data []byte) (*event.Event, error) {
 	}
 	e.Seal()
 	return e, nil
+}
+
+// Moves returns the present ids of all events that moved, by their old ids.
+func (l *Ledger) Moves() map[string]string {
+	all := make(map[string]string, len(l.moves))
+	for old := range l.moves {
+		if id, ok := l.Moved(old); ok {
+			all[old] = id
+		}
+	}
+	return all
+}
+
+// WithdrawnIDs returns the ids under which events were withdrawn and none is
+// public now.
+func (l *Ledger) WithdrawnIDs() []string {
+	var ids []string
+	for id := range l.withdrawn {
+		if l.public[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

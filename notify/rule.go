@@ -158,3 +158,19 @@ func sources(all []event.Source) []Source {
 	}
 	return out
 }
+
+// Test is the message that tries a sink out.
+func Test(site Site, now time.Time) Message {
+	return Message{
+		Type: TypeTest, Time: now.UTC(), Timeline: site.Title, Home: site.URL + "/",
+		Items: []Item{{
+			Change: Change{Kind: New},
+			Event: Event{
+				ID: "test", Title: "Test message of " + site.Title, Date: now.UTC().Format(time.DateOnly),
+				Importance: 1, Status: "test", Tags: []string{}, Actors: []string{}, Sources: []Source{},
+				Summary: "This is a test. If you can read it, messages of " + site.Title + " arrive here.",
+				URL:     site.URL + "/", Published: now.UTC(), Updated: now.UTC(),
+			},
+		}},
+	}
+}

@@ -69,7 +69,7 @@ func statOf(fi fs.FileInfo) stat {
 type survey struct {
 	present map[string]stat
 	faults  map[string]error // files that are there and cannot be looked at
-	blind   []string         // folders that cannot be read
+	blind   map[string]error // folders that cannot be read
 }
 
 // Look brings the timeline up to date. An error means that nothing changed;
@@ -85,19 +85,24 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 	if w.All {
 		w.Paths = []string{"."}
 	}
-	s := survey{present: make(map[string]stat), faults: make(map[string]error)}
+	s := survey{present: make(map[string]stat), faults: make(map[string]error), blind: make(map[string]error)}
 	for _, p := range w.Paths {
 		if err := t.walk(ctx, path.Clean(p), &s); err != nil {
 			return Found{}, err
 		}
 	}
-	if slices.Contains(s.blind, ".") {
-		return Found{}, fmt.Errorf("%w: permission denied", ErrRoot)
+	if err := s.blind["."]; err != nil {
+		return Found{}, fmt.Errorf("%w: %w", ErrRoot, err)
+	}
+	for dir, err := range s.blind {
+		for _, q := range t.known(dir) {
+			s.faults[q] = &event.Error{Path: q, Line: 1, Msg: reason(err)}
+		}
 	}
 	var gone []string
 	for _, p := range w.Paths {
-		for _, q := range t.under(path.Clean(p)) {
-			if _, ok := s.present[q]; !ok && s.faults[q] == nil && !s.isBlind(q) {
+		for _, q := range t.known(path.Clean(p)) {
+			if _, ok := s.present[q]; !ok && s.faults[q] == nil {
 				gone = append(gone, q)
 			}
 		}
@@ -108,16 +113,23 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 	return t.take(ctx, w, s, gone)
 }
 
-func (s *survey) isBlind(p string) bool {
-	return slices.ContainsFunc(s.blind, func(dir string) bool { return strings.HasPrefix(p, dir+"/") })
-}
-
 // walk surveys p and all below it.
 func (t *Timeline) walk(ctx context.Context, p string, s *survey) error {
-	if p != "." && !fs.ValidPath(p) {
+	top := t.name(p)
+	switch {
+	case p == ".":
+		top += string(filepath.Separator) // follows a link, which the folder itself may be
+	case !filepath.IsLocal(p):
 		return nil
 	}
-	return filepath.WalkDir(filepath.Join(t.o.Dir, filepath.FromSlash(p)), func(name string, d fs.DirEntry, err error) error {
+	// Below a file or a link to a folder there is nothing: a walk from the top
+	// would not come there either.
+	for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
+		if fi, err := os.Lstat(t.name(dir)); err == nil && !fi.IsDir() {
+			return nil
+		}
+	}
+	return filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -129,11 +141,8 @@ func (t *Timeline) walk(ctx context.Context, p string, s *survey) error {
 		switch {
 		case err != nil && errors.Is(err, fs.ErrNotExist):
 			return nil
-		case err != nil && (d == nil || !d.IsDir()):
-			s.faults[rel] = &event.Error{Path: rel, Line: 1, Msg: reason(err)}
-			return nil
 		case err != nil:
-			s.blind = append(s.blind, rel)
+			s.blind[rel] = err
 			return fs.SkipDir
 		case hidden(rel):
 			if d.IsDir() {
@@ -154,6 +163,9 @@ func (t *Timeline) walk(ctx context.Context, p string, s *survey) error {
 		return nil
 	})
 }
+
+// name is where the operating system finds a path.
+func (t *Timeline) name(p string) string { return filepath.Join(t.o.Dir, filepath.FromSlash(p)) }
 
 // hidden says that a path has an element that begins with a dot.
 func hidden(rel string) bool {
@@ -213,12 +225,15 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 		switch {
 		case moving[i]:
 			found.Again = true
+			if e := t.kept[p]; e != nil && t.files[p] == nil {
+				found.IDs = append(found.IDs, t.set(p, &file{event: e})...)
+			}
 		default:
 			found.IDs = append(found.IDs, t.set(p, read[i])...)
 		}
 	}
 	for p, err := range s.faults {
-		f := &file{fault: err}
+		f := &file{event: t.kept[p], fault: err}
 		if old := t.files[p]; old != nil {
 			f.event = old.event
 		}
@@ -243,7 +258,7 @@ func (t *Timeline) read(p string) (f *file, moving bool) {
 	if old == nil {
 		old = &file{event: t.kept[p]}
 	}
-	data, before, after, err := readFile(filepath.Join(t.o.Dir, filepath.FromSlash(p)), t.o.MaxBytes)
+	data, before, after, err := readFile(t.name(p), t.o.MaxBytes)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && before != after:
 		return nil, true

@@ -65,7 +65,8 @@ func (s *Slugs) Give(topics []Topic) map[Topic]string {
 	given := make(map[Topic]string)
 	for _, t := range slices.Compact(fresh) {
 		slug := event.Slug(t.Key)
-		if _, ok := s.taken[Topic{t.Kind, slug}]; ok {
+		// More than once only where somebody names a tag like another's suffix.
+		for s.taken[Topic{t.Kind, slug}] != (Topic{}) {
 			slug += "-" + event.Suffix(t.Key)
 		}
 		s.slugs[t] = slug

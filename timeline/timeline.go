@@ -4,10 +4,10 @@
 // Look goes where a hint points and brings the Timeline up to date: it compares
 // what the file system says of each file (size, times, inode, device) with what
 // it said before, reads and parses only what differs, and keeps the last good
-// version of a file that does not parse. A file that seems to be gone, or that
-// changed while it was read, defers the whole look: the caller comes back a
-// settle time later, and only what is gone on both looks is. A folder that
-// cannot be read removes nothing.
+// version of a file that does not parse. A file that seems to be gone defers the
+// whole look: the caller comes back a settle time later, and only what is gone
+// on both looks is. A file that changed while it was read stays as it was known
+// until then. A folder that cannot be read removes nothing.
 //
 // Of several files that claim one id the first path in byte order stands; the
 // others are faults. Drafts are known but not public.
@@ -24,6 +24,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"tocsin/event"
@@ -81,7 +82,8 @@ func Empty(o Options) *Timeline {
 }
 
 // Keep gives the last good versions of events from before a restart: one stands
-// in for its file where the file does not parse on the first look.
+// in for its file where the file does not parse on the first look, and a file
+// that is missing then is gone only where that look is Sure.
 func (t *Timeline) Keep(events iter.Seq[*event.Event]) {
 	for e := range events {
 		t.kept[e.Path] = e
@@ -138,6 +140,10 @@ func (t *Timeline) Faults() []error {
 func (t *Timeline) set(p string, f *file) []string {
 	var touched []string
 	old := t.files[p]
+	if old != nil && f != nil && old.event == f.event {
+		t.files[p] = f
+		return nil
+	}
 	if old != nil && old.event != nil {
 		touched = append(touched, old.event.ID)
 	}
@@ -194,7 +200,18 @@ func (t *Timeline) under(p string) []string {
 	}
 	var all []string
 	for q := range t.files {
-		if len(q) > len(p) && q[:len(p)] == p && q[len(p)] == '/' {
+		if strings.HasPrefix(q, p+"/") {
+			all = append(all, q)
+		}
+	}
+	return all
+}
+
+// known returns the files at p or below it, also those of Keep.
+func (t *Timeline) known(p string) []string {
+	all := t.under(p)
+	for q := range t.kept {
+		if (p == "." || q == p || strings.HasPrefix(q, p+"/")) && t.files[q] == nil && t.belongs(q) {
 			all = append(all, q)
 		}
 	}
@@ -204,3 +221,6 @@ func (t *Timeline) under(p string) []string {
 // ErrRoot says that the events folder itself cannot be read: nothing is known
 // to be gone.
 var ErrRoot = errors.New("the events folder cannot be read")
+
+// IDs returns the ids of all events, drafts included, in no order.
+func (t *Timeline) IDs() iter.Seq[string] { return maps.Keys(t.claims) }

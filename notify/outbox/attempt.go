@@ -26,7 +26,8 @@ type taken struct {
 	sink     *sink
 	title    string
 	since    time.Time
-	failures int // attempts since since
+	failures int   // attempts since since
+	broken   error // why its message cannot be read
 }
 
 // work is one job of River: one attempt, or the finding that there is none to be
@@ -55,9 +56,11 @@ func (o *Outbox) work(ctx context.Context, job *river.Job[task]) error {
 		return river.JobSnooze(0)
 	default:
 	}
-	if d.sink.closed() {
-		err := o.end(ctx, job, d, nil, verdict{state: Failed, reason: goneEarlier(d.ID)})
-		return o.fault(ctx, job, err)
+	switch {
+	case d.sink.closed():
+		return o.fault(ctx, job, o.end(ctx, job, d, nil, verdict{state: Failed, reason: goneEarlier(d.ID)}))
+	case d.broken != nil:
+		return o.fault(ctx, job, o.end(ctx, job, d, nil, verdict{state: Failed, reason: fmt.Sprintf("its message cannot be read: %v", d.broken)}))
 	}
 	a, sendErr := o.send(ctx, d)
 	v := o.judge(ctx, d, sendErr)
@@ -103,9 +106,7 @@ func (o *Outbox) take(ctx context.Context, job *river.Job[task]) (_ *taken, late
 			return nil, 0, nil
 		}
 	}
-	if err := json.Unmarshal(body, &d.Message); err != nil {
-		return nil, 0, fmt.Errorf("its message: %w", err)
-	}
+	d.broken = json.Unmarshal(body, &d.Message)
 	if d.sink = o.sinks[d.Sink]; d.sink == nil {
 		return nil, 0, fmt.Errorf("no sink %q", d.Sink)
 	}

@@ -35,7 +35,8 @@ func Retry(ctx context.Context, s *ledger.Store, id string) error {
 
 // Cancel keeps a waiting delivery from being sent, and those that waited for it
 // have their turn. An attempt that is under way is not interrupted: if the sink
-// takes the message, the delivery is delivered after all.
+// takes the message, the delivery is delivered after all. Those behind it do not
+// wait for that.
 func Cancel(ctx context.Context, s *ledger.Store, id string) error {
 	return change(ctx, s, id, func(tx *sql.Tx, client *river.Client[*sql.Tx], d target) error {
 		if d.state != Waiting {

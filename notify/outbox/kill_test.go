@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,23 +19,8 @@ import (
 // under the same id, at once.
 func TestKilled(t *testing.T) {
 	path := statePath(t)
-	child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$", "-test.timeout=60s")
-	child.Env = append(os.Environ(), "TOCSIN_OUTBOX_STATE="+path)
-	child.Stderr = os.Stderr
-	out, err := child.StdoutPipe()
-	must(t, err)
-	must(t, child.Start())
-	sent := make(chan string, 10)
-	go func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if id, ok := strings.CutPrefix(lines.Text(), "sending "); ok {
-				sent <- id
-			}
-		}
-	}()
-	ids := map[string]bool{await(t, sent, "the child's call"): true, await(t, sent, "the child's call"): true}
-	must(t, child.Process.Kill())
-	_ = child.Wait()
+	ids := make(map[string]bool)
+	killAfter(t, path, "hang", 2, func(id string) { ids[id] = true })
 
 	s := newSender(takes)
 	start := time.Now()
@@ -69,21 +56,96 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestKilledChild is the process that TestKilled kills: it plans three
-// deliveries, of which the third has to wait for the first, and hangs on sending.
+// Killed anywhere, again and again: all that was planned is sent in the end, and
+// each event's deliveries for the first time in their order.
+func TestKilledAnywhere(t *testing.T) {
+	path := statePath(t)
+	var sent []string
+	note := func(id string) {
+		if !slices.Contains(sent, id) {
+			sent = append(sent, id)
+		}
+	}
+	for range 4 {
+		killAfter(t, path, "work", 10+rand.IntN(40), note)
+	}
+	s := newSender(takes)
+	r := open(t, path, sinkOf("a", s)).start()
+	list, err := List(t.Context(), r.store, Filter{})
+	must(t, err)
+	for _, rec := range list {
+		r.becomes(rec.ID, Delivered)
+	}
+	for len(s.calls) > 0 {
+		note((<-s.calls).ID)
+	}
+	if len(sent) != len(list) {
+		t.Errorf("%d deliveries were sent of %d", len(sent), len(list))
+	}
+	last := make(map[string]int64)
+	for _, id := range sent {
+		rec := r.show(id)
+		event := rec.Message.Items[0].Event.ID
+		if rec.Seq < last[event] {
+			t.Errorf("event %s: delivery %d after %d", event, rec.Seq, last[event])
+		}
+		last[event] = rec.Seq
+	}
+}
+
+// killAfter runs TestKilledChild on the state at path and kills it in the middle
+// of a Send, the nth or a little later. It tells the id of every Send.
+func killAfter(t *testing.T, path, mode string, n int, tell func(id string)) {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$", "-test.timeout=120s")
+	child.Env = append(os.Environ(), "TOCSIN_OUTBOX_STATE="+path, "TOCSIN_OUTBOX_MODE="+mode)
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	must(t, err)
+	must(t, child.Start())
+	sent := make(chan string, 10000)
+	go func() {
+		defer close(sent)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if id, ok := strings.CutPrefix(lines.Text(), "sending "); ok {
+				sent <- id
+			}
+		}
+	}()
+	for range n {
+		tell(await(t, sent, "the child's call"))
+	}
+	must(t, child.Process.Kill())
+	for id := range sent { // those that it made until it was dead
+		tell(id)
+	}
+	_ = child.Wait()
+}
+
+// TestKilledChild is the process that the tests above kill. In the mode hang it
+// plans three deliveries, of which the third has to wait for the first, and hangs
+// on sending; in the mode work it plans and sends for ever.
 func TestKilledChild(t *testing.T) {
 	path := os.Getenv("TOCSIN_OUTBOX_STATE")
 	if path == "" {
-		t.Skip("a part of TestKilled")
+		t.Skip("a part of other tests")
 	}
-	s := newSender(func(_ context.Context, d notify.Delivery) (notify.Answer, error) {
+	hang := os.Getenv("TOCSIN_OUTBOX_MODE") == "hang"
+	s := newSender(func(ctx context.Context, d notify.Delivery) (notify.Answer, error) {
 		fmt.Println("sending", d.ID)
-		select {}
+		if hang {
+			select {}
+		}
+		return takes(ctx, d)
 	})
 	r := open(t, path, sinkOf("a", s))
-	third := about("first")
-	third.Items[0].Event.ID = "third"
-	r.plan("a", about("first"), about("second"), third)
-	r.start()
+	if hang {
+		third := about("first")
+		third.Items[0].Event.ID = "third"
+		r.plan("a", about("first"), about("second"), third)
+	}
+	for r.start(); !hang; {
+		r.plan("a", about("e1"), about("e2"), about("e3"), about("e4"), about("e2"))
+	}
 	select {}
 }

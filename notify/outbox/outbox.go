@@ -101,7 +101,7 @@ type Outbox struct {
 	store  *ledger.Store
 	log    *slog.Logger
 	now    func() time.Time
-	list   []Sink
+	given  []Sink
 	sinks  map[string]*sink // by name
 	client *river.Client[*sql.Tx]
 
@@ -121,7 +121,7 @@ var errClosed = errors.New("outbox: not open")
 // New returns an outbox that is not open yet.
 func New(o Options) *Outbox {
 	b := &Outbox{
-		store: o.Store, log: o.Logger, now: o.Now, list: o.Sinks,
+		store: o.Store, log: o.Logger, now: o.Now, given: o.Sinks,
 		sinks:     make(map[string]*sink, len(o.Sinks)),
 		stopping:  make(chan struct{}),
 		backoff:   backoff,
@@ -145,7 +145,7 @@ var sinkName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 // killed process left behind. Deliveries can be planned from then on; none is
 // sent before Run. No other outbox may run on the store meanwhile.
 func (o *Outbox) Open(ctx context.Context) error {
-	for i, s := range o.list {
+	for i, s := range o.given {
 		switch {
 		case !sinkName.MatchString(s.Name):
 			return fmt.Errorf("outbox: sink %d: bad name %q; use lower case letters, digits and hyphens", i+1, s.Name)

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"tocsin/timeline"
+	"tocsin/web"
+)
+
+// built is what build prints.
+type built struct {
+	Out    string   `json:"out"`
+	Events int      `json:"events"`
+	Feeds  int      `json:"feeds"`
+	Faults []string `json:"faults"`
+	Millis int64    `json:"took_ms"`
+}
+
+// build is one turn of the wheel into a folder. It sends nothing: what it finds
+// out is entered with its deliveries, as the daemon would have, and these wait
+// for the daemon; so no change is lost to a build.
+func build(ctx context.Context, t *terminal, args []string) error {
+	f := newFlags(t, "build", "[-config FILE] [-out DIR]",
+		"Writes all feeds and pages into a folder, once. It notifies nobody; what is new\nwaits in the queue for the daemon.")
+	f.withJSON()
+	out := f.String("out", "", "the folder to write into (default feeds.dir)")
+	switch rest, err := f.parse(args); {
+	case err != nil:
+		return err
+	case len(rest) > 0:
+		return &usageError{msg: fmt.Sprintf("unexpected argument %q", rest[0])}
+	}
+	c, err := f.load()
+	if err != nil {
+		return err
+	}
+	if *out == "" {
+		*out = c.Feeds.Dir
+	}
+	if *out == "" {
+		return &usageError{msg: "where to? give -out DIR, or feeds.dir in the configuration"}
+	}
+	began := time.Now()
+	log := t.logger(slog.LevelError)
+	store, copied, remove, err := openForBuild(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	defer store.Close()
+	queue, err := newOutbox(c, store, log)
+	if err != nil {
+		return err
+	}
+	if copied {
+		fmt.Fprintln(t.err, "tocsin build: the daemon runs on this state; building beside it, from a copy")
+		queue = nil
+	} else {
+		if err := queue.Open(ctx); err != nil {
+			return err
+		}
+		defer queue.Close()
+	}
+
+	w := newWheel(c, store, queue, log)
+	reading, writing := t.progress("reading events"), t.progress("writing feeds")
+	w.progress = reading.at
+	w.folder = &web.Folder{Dir: *out, Site: w.site, Progress: func(done, all int) {
+		reading.end()
+		writing.at(done, all)
+	}}
+	where := timeline.Where{All: true}
+	for {
+		again, err := w.turn(ctx, where)
+		if err != nil {
+			return err
+		}
+		if !again {
+			break
+		}
+		where.Sure = true
+		select {
+		case <-time.After(w.settle):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	reading.end()
+	writing.end()
+	b := built{
+		Out: *out, Events: w.catalog.Len(), Feeds: w.site.Feeds(), Faults: []string{}, Millis: time.Since(began).Milliseconds(),
+	}
+	for _, err := range w.timeline.Faults() {
+		b.Faults = append(b.Faults, located(c.Events.Dir, err))
+	}
+	err = f.print(b, func(o io.Writer) {
+		fmt.Fprintf(o, "%s: %d events, %d feeds in %v\n", b.Out, b.Events, b.Feeds, time.Since(began).Round(time.Millisecond))
+	})
+	if err != nil {
+		return err
+	}
+	if len(b.Faults) > 0 {
+		for _, fault := range b.Faults {
+			fmt.Fprintln(t.err, fault)
+		}
+		return errFaults
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"tocsin/ledger"
+	"tocsin/notify/outbox"
+)
+
+// deliveries shows and steers the queue, beside the daemon or without it.
+func deliveries(ctx context.Context, t *terminal, args []string) error {
+	f := newFlags(t, "deliveries", "[-config FILE] list | show ID | retry ID | cancel ID",
+		"Shows what was sent, what waits and what failed and why; sends a failed delivery\nagain, or keeps a waiting one from being sent.")
+	f.withJSON()
+	sink := f.String("sink", "", "list: only those to this `SINK`")
+	state := f.String("state", "", "list: only those that are waiting, delivered, failed or cancelled")
+	limit := f.Int("n", 50, "list: at most this many, the newest first; 0: all")
+	rest, err := f.parse(args)
+	if err != nil {
+		return err
+	}
+	if len(rest) == 0 {
+		return &usageError{msg: "list, show, retry or cancel?"}
+	}
+	verb, ids := rest[0], rest[1:]
+	switch verb {
+	case "list":
+		if len(ids) > 0 {
+			return &usageError{msg: fmt.Sprintf("unexpected argument %q", ids[0])}
+		}
+		switch outbox.State(*state) {
+		case "", outbox.Waiting, outbox.Delivered, outbox.Failed, outbox.Cancelled:
+		default:
+			return &usageError{msg: fmt.Sprintf("no state %q; there are waiting, delivered, failed and cancelled", *state)}
+		}
+	case "show", "retry", "cancel":
+		if len(ids) != 1 {
+			return &usageError{msg: verb + " takes the id of one delivery; tocsin deliveries list shows them"}
+		}
+	default:
+		return &usageError{msg: fmt.Sprintf("no %q; there are list, show, retry and cancel", verb)}
+	}
+	c, err := f.load()
+	if err != nil {
+		return err
+	}
+	store, err := ledger.OpenShared(ctx, c.Store)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no state at %s yet; tocsin serve makes it", c.Store)
+	}
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	switch verb {
+	case "list":
+		all, err := outbox.List(ctx, store, outbox.Filter{Sink: *sink, State: *state, Limit: *limit})
+		if err != nil {
+			return err
+		}
+		if all == nil {
+			all = []outbox.Record{}
+		}
+		return f.print(all, func(w io.Writer) { listDeliveries(w, all) })
+	case "retry":
+		err = outbox.Retry(ctx, store, ids[0])
+	case "cancel":
+		err = outbox.Cancel(ctx, store, ids[0])
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", ids[0], err)
+	}
+	r, err := outbox.Show(ctx, store, ids[0])
+	if err != nil {
+		return fmt.Errorf("%s: %w", ids[0], err)
+	}
+	return f.print(r, func(w io.Writer) { showDelivery(w, r) })
+}
+
+func listDeliveries(w io.Writer, all []outbox.Record) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer tw.Flush()
+	fmt.Fprintln(tw, "ID\tSTATE\tSINK\tTYPE\tATTEMPTS\tCREATED\tTITLE")
+	for _, r := range all {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.ID, r.State, r.Sink, r.Type, r.Tries, when(r.Created), r.Title)
+	}
+}
+
+func showDelivery(w io.Writer, r outbox.Record) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "id\t%s\nsink\t%s\ntype\t%s\ntitle\t%s\nstate\t%s\ncreated\t%s\n", r.ID, r.Sink, r.Type, r.Title, r.State, when(r.Created))
+	if !r.Next.IsZero() {
+		fmt.Fprintf(tw, "next attempt\t%s\n", when(r.Next))
+	}
+	if !r.Finished.IsZero() {
+		fmt.Fprintf(tw, "finished\t%s\n", when(r.Finished))
+	}
+	if r.Error != "" {
+		fmt.Fprintf(tw, "error\t%s\n", r.Error)
+	}
+	tw.Flush()
+	if len(r.Attempts) == 0 {
+		fmt.Fprintln(w, "no attempts yet")
+		return
+	}
+	tw = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "\nATTEMPT\tAT\tTOOK\tSTATUS\tANSWER")
+	for _, a := range r.Attempts {
+		status := "-"
+		if a.Status > 0 {
+			status = fmt.Sprint(a.Status)
+		}
+		answer := strings.TrimSpace(a.Answer + " " + a.Error)
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\n", a.N, when(a.At), a.Took.Round(time.Millisecond), status, answer)
+	}
+	tw.Flush()
+}
+
+func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }

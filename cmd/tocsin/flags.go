@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"tocsin/config"
+)
+
+// flags are those of one command.
+type flags struct {
+	*flag.FlagSet
+	t      *terminal
+	config *string
+	json   *bool
+}
+
+// newFlags returns the flags that commands share. synopsis is the usage line
+// behind the command's name, about what the command does.
+func newFlags(t *terminal, name, synopsis, about string) *flags {
+	f := &flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), t: t}
+	f.SetOutput(t.err)
+	f.Usage = func() {
+		fmt.Fprintf(f.Output(), "Usage: tocsin %s %s\n\n%s\n\n", name, synopsis, about)
+		f.PrintDefaults()
+	}
+	f.config = f.String("config", "", "configuration `FILE` (default config.yaml here, else /etc/tocsin/config.yaml)")
+	return f
+}
+
+func (f *flags) withJSON() {
+	f.json = f.Bool("json", false, "print JSON, for programs")
+}
+
+// parse reads the command line, flags before and behind other arguments.
+func (f *flags) parse(args []string) (rest []string, err error) {
+	for {
+		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		} else if err != nil {
+			return nil, &usageError{msg: err.Error(), said: true}
+		}
+		if f.NArg() == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
+	}
+}
+
+// load reads the configuration.
+func (f *flags) load() (*config.Config, error) {
+	path, err := config.Find(*f.config)
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(path, f.t.env)
+}
+
+// print writes a result as JSON, or else as text writes it.
+func (f *flags) print(v any, text func(w io.Writer)) error {
+	if *f.json {
+		enc := json.NewEncoder(f.t.out)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		return enc.Encode(v)
+	}
+	text(f.t.out)
+	return nil
+}
+
+func (t *terminal) logger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.err, &slog.HandlerOptions{Level: level}))
+}

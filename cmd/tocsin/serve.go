@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/config"
+	"tocsin/ledger"
+	"tocsin/watch"
+	"tocsin/web"
+)
+
+// serve is the daemon. It acquires everything, then runs until ctx ends.
+func serve(ctx context.Context, t *terminal, args []string) error {
+	f := newFlags(t, "serve", "[-config FILE]", "Watches the events, publishes their feeds, serves them and notifies, until it is interrupted.")
+	verbose := f.Bool("v", false, "log what is looked at, too")
+	switch rest, err := f.parse(args); {
+	case err != nil:
+		return err
+	case len(rest) > 0:
+		return &usageError{msg: fmt.Sprintf("unexpected argument %q", rest[0])}
+	}
+	c, err := f.load()
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	log := t.logger(level)
+
+	store, err := ledger.Open(ctx, c.Store)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	queue, err := newOutbox(c, store, log)
+	if err != nil {
+		return err
+	}
+	if err := queue.Open(ctx); err != nil {
+		return err
+	}
+	defer queue.Close()
+	watcher := watch.New(watch.Options{
+		Dir: c.Events.Dir, Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay,
+		Rescan: c.Watch.Rescan, Poll: c.Watch.Poll, Logger: log,
+	})
+	if err := watcher.Open(); err != nil {
+		return fmt.Errorf("events.dir: %w", err)
+	}
+	defer watcher.Close()
+	listener, err := listen(c.Web.Listen)
+	if err != nil {
+		return fmt.Errorf("web.listen: %w", err)
+	}
+	defer listener.Close()
+	var admin net.Listener
+	if c.Web.Admin != "" {
+		if admin, err = listen(c.Web.Admin); err != nil {
+			return fmt.Errorf("web.admin: %w", err)
+		}
+		defer admin.Close()
+	}
+
+	w := newWheel(c, store, queue, log)
+	if c.Feeds.Dir != "" {
+		w.folder = &web.Folder{Dir: c.Feeds.Dir, Site: w.site}
+	}
+	bar := t.progress("reading events")
+	w.progress = bar.at
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return watcher.Run(ctx) })
+	g.Go(func() error { return queue.Run(ctx) })
+	if admin != nil {
+		ready := func() error { return w.ready(watcher.State()) }
+		g.Go(func() error { return serveHTTP(ctx, admin, web.Admin(ready)) })
+	}
+	g.Go(func() error {
+		return w.run(ctx, watcher.Hints(), func() {
+			bar.end()
+			log.Info("ready", "events", w.catalog.Len(), "feeds", w.site.Feeds(),
+				"address", c.Site.URL+"/", "listen", c.Web.Listen, "version", version)
+			// Connections that came before wait in the listener's queue.
+			g.Go(func() error { return serveHTTP(ctx, listener, w.site.Handler()) })
+		})
+	})
+	err = g.Wait()
+	log.Info("stopped")
+	return err
+}
+
+// listen opens host:port or unix:/path.
+func listen(address string) (net.Listener, error) {
+	path, ok := strings.CutPrefix(address, "unix:")
+	if !ok {
+		return net.Listen("tcp", address)
+	}
+	// A socket that a killed process left refuses connections.
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("%s is in use", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return net.Listen("unix", path)
+}
+
+// serveHTTP serves until ctx ends; then requests under way have ten seconds.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+	}
+	done := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		done <- s.Shutdown(stop)
+	}()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-done
+}
+
+// openForBuild opens the store for a build: the daemon's own, or a copy of it
+// where the daemon runs. remove takes the copy away.
+func openForBuild(ctx context.Context, c *config.Config) (s *ledger.Store, copied bool, remove func(), err error) {
+	s, err = ledger.Open(ctx, c.Store)
+	if !errors.Is(err, ledger.ErrLocked) {
+		return s, false, func() {}, err
+	}
+	shared, err := ledger.OpenShared(ctx, c.Store)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	defer shared.Close()
+	dir, err := os.MkdirTemp("", "tocsin-build-*")
+	if err != nil {
+		return nil, false, nil, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	path := dir + "/copy.db"
+	if err := shared.Copy(ctx, path); err != nil {
+		remove()
+		return nil, false, nil, err
+	}
+	s, err = ledger.Open(ctx, path)
+	if err != nil {
+		remove()
+	}
+	return s, true, remove, err
+}

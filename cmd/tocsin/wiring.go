@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"text/template"
+	"time"
+
+	"tocsin/config"
+	"tocsin/event"
+	"tocsin/feed"
+	"tocsin/ledger"
+	"tocsin/notify"
+	"tocsin/notify/outbox"
+	"tocsin/notify/sink"
+	"tocsin/timeline"
+)
+
+// This file turns the configuration's values into those of the packages, which
+// do not know it.
+
+func dialect(c *config.Config) event.Dialect {
+	return event.Dialect{
+		Fields: c.Events.Fields, ImportanceWords: c.Events.ImportanceWords, ImportanceDefault: c.Events.ImportanceDefault,
+		DateLayouts: c.Events.DateLayouts, TagAliases: c.Events.Aliases.Tags, ActorAliases: c.Events.Aliases.Actors,
+		MaxBytes: int(c.Events.MaxBytes),
+	}
+}
+
+func newTimeline(c *config.Config) *timeline.Timeline {
+	return timeline.Empty(timeline.Options{
+		Dir: c.Events.Dir, Include: c.Events.Include, Exclude: c.Events.Exclude, MaxBytes: int(c.Events.MaxBytes),
+		Reader: event.NewReader(dialect(c)), Settle: c.Watch.Settle, Now: time.Now,
+	})
+}
+
+func matcher(m config.Match, d event.Dialect) *event.Matcher {
+	day := func(s string) time.Time {
+		t, _ := time.Parse(time.DateOnly, s) // valid or empty
+		return t
+	}
+	return event.NewMatcher(event.Match{
+		Tags: m.Tags, Actors: m.Actors, AllTags: m.AllTags, AllActors: m.AllActors, NotTags: m.NotTags, NotActors: m.NotActors,
+		Status: m.Status, Location: m.Location, MinImportance: m.MinImportance, MaxImportance: m.MaxImportance,
+		From: day(m.From), To: day(m.To),
+	}, d)
+}
+
+func rules(c *config.Config, d event.Dialect) []notify.Rule {
+	var all []notify.Rule
+	for _, s := range c.Notify.Sinks {
+		r := notify.Rule{Sink: s.Name, Match: matcher(s.Match, d), Fields: fields(s.Fields), Burst: s.Burst}
+		for _, k := range s.On {
+			r.On = append(r.On, notify.Kind(k))
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func fields(names []string) []event.Field {
+	all := make([]event.Field, len(names))
+	for i, n := range names {
+		all[i] = event.Field(n)
+	}
+	return all
+}
+
+func formats(c *config.Config) []feed.Format {
+	all := make([]feed.Format, len(c.Feeds.Formats))
+	for i, f := range c.Feeds.Formats {
+		all[i] = feed.Format(f)
+	}
+	return all
+}
+
+// newSender makes the sink that the configuration describes.
+func newSender(s config.Sink, log *slog.Logger) (notify.Sender, error) {
+	c := sink.Config{
+		Name: s.Name, Type: s.Type, URL: s.URL.Reveal(), Headers: make(map[string]string),
+		Version: version, Logger: log,
+	}
+	for _, secret := range s.Secrets {
+		c.Secrets = append(c.Secrets, secret.Reveal())
+	}
+	for name, value := range s.Headers {
+		c.Headers[name] = value.Reveal()
+	}
+	for text, t := range map[string]**template.Template{s.Template.Title: &c.Title, s.Template.Body: &c.Body} {
+		if strings.TrimSpace(text) == "" {
+			continue
+		}
+		parsed, err := template.New(s.Name).Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("notify: sink %s: template: %w", s.Name, err)
+		}
+		*t = parsed
+	}
+	return sink.New(c)
+}
+
+func newOutbox(c *config.Config, store *ledger.Store, log *slog.Logger) (*outbox.Outbox, error) {
+	var sinks []outbox.Sink
+	for _, s := range c.Notify.Sinks {
+		sender, err := newSender(s, log)
+		if err != nil {
+			return nil, err
+		}
+		sinks = append(sinks, outbox.Sink{Name: s.Name, Sender: sender, Rate: float64(s.Rate), RetryFor: s.RetryFor})
+	}
+	return outbox.New(outbox.Options{Store: store, Sinks: sinks, Logger: log}), nil
+}

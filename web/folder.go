@@ -1,0 +1,160 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tocsin/feed"
+	"tocsin/timeline"
+)
+
+// Folder is a folder that any web server can serve: the same paths, the same
+// bytes. A file is written only where it differs, under a temporary name first,
+// so that no reader ever sees half of one. A feed's file has the time at which
+// its bytes changed, so what is up to date can be told without reading it.
+type Folder struct {
+	Dir  string
+	Site *Site
+	// Progress, if not nil, is called with the number of feeds written so far
+	// and in all.
+	Progress func(done, all int)
+}
+
+// Write brings the folder up to date with what u published. all also makes sure
+// of everything that u did not touch.
+func (d *Folder) Write(u Update, all bool) error {
+	feeds := u.Feeds
+	if all {
+		feeds = d.Site.indexed().all
+	}
+	var pages []string
+	for i, f := range feeds {
+		changed, err := d.feed(f)
+		if err != nil {
+			return err
+		}
+		kind, slug, _ := strings.Cut(f.Path, "/")
+		if (changed || all) && (kind == string(timeline.Tag) || kind == string(timeline.Actor)) {
+			pages = append(pages, kind+"/"+slug+"/")
+		}
+		if d.Progress != nil {
+			d.Progress(i+1, len(feeds))
+		}
+	}
+	for _, e := range u.Events {
+		pages = append(pages, "events/"+feed.EventPath(e.Event.ID)+"/")
+	}
+	for _, id := range u.Withdrawn {
+		pages = append(pages, "events/"+feed.EventPath(id)+"/")
+	}
+	for old := range u.Moved {
+		pages = append(pages, "events/"+feed.EventPath(old)+"/")
+	}
+	if len(feeds) == 0 && len(pages) == 0 {
+		return nil
+	}
+	for _, p := range append(pages, "tags/", "actors/", "") {
+		if err := d.page(p); err != nil {
+			return err
+		}
+	}
+	css, err := files.ReadFile("page/style.css")
+	if err != nil {
+		return err
+	}
+	list, err := d.Site.opml()
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.put("style.css", css, time.Time{}), d.put("feeds.opml", list, time.Time{}))
+}
+
+// feed writes a feed in all formats where its file is not of this time.
+func (d *Folder) feed(f *feed.Feed) (changed bool, err error) {
+	for _, format := range d.Site.o.Formats {
+		name := f.File(format)
+		fi, err := os.Stat(filepath.Join(d.Dir, filepath.FromSlash(name)))
+		if err == nil && fi.ModTime().Equal(f.Modified) && fi.Size() > 0 {
+			continue
+		}
+		body, err := f.Render(format)
+		if err != nil {
+			return changed, err
+		}
+		if err := d.put(name, body, f.Modified); err != nil {
+			return changed, err
+		}
+		changed = true
+	}
+	return changed, nil
+}
+
+// page writes the page at a path, or takes it away where there is none any
+// more. A page that moved becomes one that leads on.
+func (d *Folder) page(path string) error {
+	status, body, err := d.Site.page(path)
+	if err != nil {
+		return err
+	}
+	name := path + "index.html"
+	switch status {
+	case http.StatusMovedPermanently:
+		return d.put(name, redirectPage(string(body)), time.Time{})
+	case http.StatusOK:
+		return d.put(name, body, time.Time{})
+	}
+	if err := os.Remove(filepath.Join(d.Dir, filepath.FromSlash(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("static folder: %w", err)
+	}
+	return nil
+}
+
+// put writes a file where it differs. A zero time leaves the file its own.
+func (d *Folder) put(name string, body []byte, modified time.Time) error {
+	full := filepath.Join(d.Dir, filepath.FromSlash(name))
+	if old, err := os.ReadFile(full); err == nil && bytes.Equal(old, body) {
+		if !modified.IsZero() {
+			if err := os.Chtimes(full, modified, modified); err != nil {
+				return fmt.Errorf("static folder: %w", err)
+			}
+		}
+		return nil
+	}
+	if err := writeFile(full, body, modified); err != nil {
+		return fmt.Errorf("static folder: %w", err)
+	}
+	return nil
+}
+
+func writeFile(full string, body []byte, modified time.Time) error {
+	dir := filepath.Dir(full)
+	f, err := os.CreateTemp(dir, ".tocsin-*")
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		f, err = os.CreateTemp(dir, ".tocsin-*")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(body)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil && !modified.IsZero() {
+		err = os.Chtimes(f.Name(), modified, modified)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), full)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}

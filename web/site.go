@@ -1,0 +1,163 @@
+// Package web serves the feeds and the pages that go with them.
+//
+// A Site is what is published at this moment: feeds by their path, events by
+// their page, ids that moved. The wheel puts what a turn made into it by Update
+// and is never waited for; handlers read it concurrently. A feed's bytes are
+// made, and compressed, when they are first asked for, by one request however
+// many ask, and kept for a while (variant.go). Pages are made by templates at
+// each request (page.go). Folder writes all of it as files, at the same paths
+// and with the same bytes (folder.go). Admin is the operator's own listener
+// (admin.go).
+//
+// Absolute links come from the configuration, never from a request.
+package web
+
+import (
+	"cmp"
+	"html/template"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
+
+	"tocsin/feed"
+	"tocsin/timeline"
+)
+
+// Options are what a Site is made from.
+type Options struct {
+	Style *feed.Style
+	// Formats are those that are served, the preferred one first.
+	Formats []feed.Format
+	Logger  *slog.Logger
+}
+
+// Site is what is published at this moment. It is safe for concurrent use.
+type Site struct {
+	o      Options
+	prefix string // of the paths behind a reverse proxy; without a final slash
+
+	mu     sync.RWMutex
+	feeds  map[string]*feed.Feed  // by path
+	events map[string]*feed.Entry // by feed.EventPath
+	moved  map[string]string      // feed.EventPath to event id; "" is withdrawn
+
+	index    atomic.Pointer[index] // of the feeds; nil where they changed since
+	variants *lru.Cache[variantKey, *variant]
+	making   singleflight.Group
+	pages    func() (map[string]*template.Template, error)
+}
+
+// keptVariants is how many rendered feeds are kept; of usual ones that is some
+// 20 MB.
+const keptVariants = 256
+
+// New returns a Site of nothing.
+func New(o Options) *Site {
+	cache, err := lru.New[variantKey, *variant](keptVariants)
+	if err != nil {
+		panic(err) // for a size that is not positive
+	}
+	s := &Site{
+		o:        o,
+		feeds:    make(map[string]*feed.Feed),
+		events:   make(map[string]*feed.Entry),
+		moved:    make(map[string]string),
+		variants: cache,
+		pages:    sync.OnceValues(templates),
+	}
+	if u, err := url.Parse(o.Style.URL); err == nil {
+		s.prefix = strings.TrimRight(u.Path, "/")
+	}
+	return s
+}
+
+// Update is what a turn of the wheel publishes.
+type Update struct {
+	// Feeds replace those of their paths.
+	Feeds []*feed.Feed
+	// Events replace those of their ids.
+	Events []*feed.Entry
+	// Withdrawn are ids of events that are no more.
+	Withdrawn []string
+	// Moved gives the present ids of events for those that they had before.
+	Moved map[string]string
+}
+
+// Update publishes all of u at once.
+func (s *Site) Update(u Update) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range u.Withdrawn {
+		delete(s.events, feed.EventPath(id))
+		s.moved[feed.EventPath(id)] = ""
+	}
+	for old, id := range u.Moved {
+		delete(s.events, feed.EventPath(old))
+		s.moved[feed.EventPath(old)] = id
+	}
+	for _, e := range u.Events {
+		path := feed.EventPath(e.Event.ID)
+		s.events[path] = e
+		delete(s.moved, path)
+	}
+	for _, f := range u.Feeds {
+		s.feeds[f.Path] = f
+	}
+	s.index.Store(nil)
+}
+
+// Feed returns the feed at a path; nil where there is none.
+func (s *Site) Feed(path string) *feed.Feed {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.feeds[path]
+}
+
+// Feeds returns how many feeds there are.
+func (s *Site) Feeds() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.feeds)
+}
+
+// index is the feeds in the orders in which pages list them.
+type index struct {
+	all          []*feed.Feed // by path
+	tags, actors []*feed.Feed // by name
+	custom       []*feed.Feed // by title
+}
+
+func (s *Site) indexed() *index {
+	if x := s.index.Load(); x != nil {
+		return x
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	x := &index{}
+	for path, f := range s.feeds {
+		x.all = append(x.all, f)
+		switch kind, _, _ := strings.Cut(path, "/"); {
+		case f.Total == 0:
+		case kind == string(timeline.Tag):
+			x.tags = append(x.tags, f)
+		case kind == string(timeline.Actor):
+			x.actors = append(x.actors, f)
+		case kind == "custom":
+			x.custom = append(x.custom, f)
+		}
+	}
+	slices.SortFunc(x.all, func(a, b *feed.Feed) int { return cmp.Compare(a.Path, b.Path) })
+	for _, l := range [][]*feed.Feed{x.tags, x.actors, x.custom} {
+		slices.SortFunc(l, func(a, b *feed.Feed) int {
+			return cmp.Or(cmp.Compare(strings.ToLower(cmp.Or(a.Name, a.Title)), strings.ToLower(cmp.Or(b.Name, b.Title))), cmp.Compare(a.Path, b.Path))
+		})
+	}
+	s.index.Store(x)
+	return x
+}

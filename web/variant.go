@@ -1,0 +1,152 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin/feed"
+)
+
+// variantKey names the bytes of one feed in one format at one moment.
+type variantKey struct {
+	path, digest string
+	format       feed.Format
+}
+
+// variant is a feed's bytes, plain and compressed, with their validator.
+type variant struct {
+	plain, gzip []byte
+	hash        string
+}
+
+// variant returns the bytes of a feed. However many ask at once, they are made
+// once.
+func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
+	key := variantKey{f.Path, f.Digest, format}
+	if v, ok := s.variants.Get(key); ok {
+		return v, nil
+	}
+	v, err, _ := s.making.Do(strings.Join([]string{f.Path, f.Digest, string(format)}, "\x00"), func() (any, error) {
+		plain, err := f.Render(format)
+		if err != nil {
+			return nil, err
+		}
+		v, err := newVariant(plain)
+		if err == nil {
+			s.variants.Add(key, v)
+		}
+		return v, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*variant), nil
+}
+
+func newVariant(plain []byte) (*variant, error) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(plain); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(plain)
+	return &variant{plain: plain, gzip: b.Bytes(), hash: hex.EncodeToString(sum[:16])}, nil
+}
+
+// serve answers a request with the variant that the client takes best. The
+// validators are strong (RFC 9110, section 8.8): the entity tag is the content's
+// hash, with a suffix where the content is compressed.
+func (v *variant) serve(w http.ResponseWriter, r *http.Request, modified time.Time) {
+	body, tag := v.plain, `"`+v.hash+`"`
+	h := w.Header()
+	h.Add("Vary", "Accept-Encoding")
+	// A part of compressed content is of no use to anybody, so a request for a
+	// part is one for plain content.
+	if acceptsGzip(r.Header.Values("Accept-Encoding")) && r.Header.Get("Range") == "" {
+		body, tag = v.gzip, `"`+v.hash+`-gzip"`
+		h.Set("Content-Encoding", "gzip")
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	h.Set("ETag", tag)
+	if inm := r.Header.Get("If-None-Match"); inm != "" && strings.Contains(inm, v.hash) {
+		// The client has these bytes, whatever encoding it or a proxy between
+		// wrote behind the hash.
+		r = r.Clone(r.Context())
+		r.Header.Set("If-None-Match", tag)
+	}
+	http.ServeContent(w, r, "", modified, bytes.NewReader(body))
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3).
+func acceptsGzip(values []string) bool {
+	star := false
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+			accepted := true
+			if q, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
+				f, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
+				accepted = err == nil && f > 0
+			}
+			switch strings.ToLower(strings.TrimSpace(coding)) {
+			case "gzip", "x-gzip":
+				return accepted
+			case "*":
+				star = accepted
+			}
+		}
+	}
+	return star
+}
+
+// feedCache lets clients and proxies keep a feed for five minutes, and show an
+// old one while they fetch or the server is away (RFC 5861).
+const feedCache = "public, max-age=300, stale-while-revalidate=3600, stale-if-error=86400"
+
+func (s *Site) serveFeed(w http.ResponseWriter, r *http.Request) {
+	path, format, ok := feed.ParsePath(r.PathValue("path"))
+	if !ok || !s.serves(format) {
+		s.notFound(w, r)
+		return
+	}
+	f := s.Feed(path)
+	if f == nil {
+		if to, ok := s.otherSpelling(path); ok {
+			http.Redirect(w, r, s.Feed(to).URL(format), http.StatusMovedPermanently)
+			return
+		}
+		s.notFound(w, r)
+		return
+	}
+	v, err := s.variant(f, format)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", format.MediaType())
+	h.Set("Cache-Control", feedCache)
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Link", fmt.Sprintf(`<%s>; rel="self", <%s>; rel="alternate"; type="text/html"`, f.URL(format), f.Page))
+	v.serve(w, r, f.Modified)
+}
+
+func (s *Site) serves(format feed.Format) bool {
+	for _, f := range s.o.Formats {
+		if f == format {
+			return true
+		}
+	}
+	return false
+}
