@@ -30,7 +30,7 @@ func TestBody(t *testing.T) {
 		{"one Source", "Text.\n# Source: ##\n* [B](https://b.example)\n", "Text.", []Source{b}},
 		{"sources in the middle", "One.\n\n## Sources\n\n- [B](https://b.example)\n\n## After\n\nTwo.\n", "One.\n\n## After\n\nTwo.", []Source{b}},
 		{"sources with prose", "One.\n\n## Sources\n\nSee these:\n\n- [B](https://b.example)\n", "One.\n\n## Sources\n\nSee these:\n\n- [B](https://b.example)", []Source{b}},
-		{"sources with an item over two lines", "## Sources\n\n- [B](https://b.example)\n  of May\n", "## Sources\n\n- [B](https://b.example)\n of May", []Source{b}},
+		{"sources with an item over two lines", "## Sources\n\n- [B](https://b.example)\n  of May\n", "## Sources\n\n- [B](https://b.example)\n  of May", []Source{b}},
 		{"sources without a list", "## Sources\n\nNone known.\n", "## Sources\n\nNone known.", nil},
 		{"an empty section", "One.\n\n## Sources\n", "One.\n\n## Sources", nil},
 		{"sources in code", "```\n## Sources\n- [A](https://a.example)\n```\n", "```\n## Sources\n- [A](https://a.example)\n```", nil},

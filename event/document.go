@@ -110,6 +110,11 @@ func badByte(data []byte) int {
 
 // parseYAML reads front matter whose first line is the file's line offset+1.
 func parseYAML(front []byte, offset int) (*yaml.Node, error) {
+	// The library's own error for these names no line.
+	if i := bytes.IndexFunc(front, unreadable); i >= 0 {
+		r, _ := utf8.DecodeRune(front[i:])
+		return nil, fault(offset+1+bytes.Count(front[:i], []byte("\n")), fmt.Sprintf("the front matter holds the control character %U; take it out", r))
+	}
 	var root, second yaml.Node
 	loader, err := yaml.NewLoader(bytes.NewReader(front))
 	if err == nil {
@@ -121,7 +126,7 @@ func parseYAML(front []byte, offset int) (*yaml.Node, error) {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		return nil, yamlFault(err, front, offset)
+		return nil, yamlFault(err, offset)
 	}
 	if len(root.Content) == 0 {
 		return &yaml.Node{Kind: yaml.MappingNode, Line: offset}, nil
@@ -182,19 +187,13 @@ var yamlLine = regexp.MustCompile(`\bline (\d+)(?:, column \d+)?(?:-\S+)?:? ?`)
 
 // yamlFault turns the library's error, whose line counts from the front
 // matter's first, into a fault of the file's line.
-func yamlFault(err error, front []byte, offset int) error {
+func yamlFault(err error, offset int) error {
 	line, msg := 1, err.Error()
 	var load *yaml.LoadError
 	if errors.As(err, &load) && load.Mark.Line > 0 {
 		line, msg = load.Mark.Line, load.Message
-		switch {
-		case load.Stage == yaml.ReaderStage:
-			// The reader is a buffer ahead of the line that it names.
-			if i := bytes.IndexFunc(front, unreadable); i >= 0 {
-				line = 1 + bytes.Count(front[:i], []byte("\n"))
-			}
-		case strings.HasPrefix(load.ContextMsg, "while scanning") && beginsEarlier.MatchString(msg):
-			line = max(1, load.ContextMark.Line)
+		if beginsEarlier.MatchString(msg) && load.ContextMark.Line > 0 {
+			line = load.ContextMark.Line
 		}
 	} else if m := yamlLine.FindStringSubmatch(msg); m != nil {
 		line, _ = strconv.Atoi(m[1])

@@ -149,6 +149,7 @@ func TestRevisionStays(t *testing.T) {
 		{"CR", strings.ReplaceAll(flat, "\n", "\r")},
 		{"BOM", "\ufeff" + flat},
 		{"a zero-width space of glued files", swap("The arch", "\ufeffThe arch").Replace(flat)},
+		{"the same in the title", swap("title: Harbour", "title: \ufeffHarbour").Replace(flat)},
 		{"blank lines first", "\n \n" + flat},
 		{"unknown keys", swap("status:", "notes: |\n  Of no matter.\ncapture: {a: [b]}\nstatus:").Replace(flat)},
 		{"last_updated", swap("status:", "last_updated: 2026-01-01\nstatus:").Replace(flat)},
@@ -227,7 +228,7 @@ func TestRevisionMoves(t *testing.T) {
 // golden is the revision of bridge. Stores hold revisions: another value here
 // makes every event of every installation look updated, once, on the upgrade.
 // It may only change together with revisionVersion and a word in the changelog.
-const golden = "GOLDEN"
+const golden = "30c8af344d94890e1170ba18d670b0dd"
 
 func TestSeal(t *testing.T) {
 	e := bridge()
@@ -358,7 +359,7 @@ func TestCorpus(t *testing.T) {
 		name   string
 		files  int
 		parses bool
-	}{{"flat", 1196, true}, {"hugo", 960, true}, {"dirty", 212, true}, {"broken", 18, false}} {
+	}{{"flat", 1195, true}, {"hugo", 960, true}, {"dirty", 212, true}, {"broken", 18, false}} {
 		files, revisions := 0, make(map[string]bool)
 		err := filepath.WalkDir(filepath.Join(root, folder.name), func(path string, d os.DirEntry, err error) error {
 			if err != nil || d.IsDir() || d.Name() == "README.md" {
@@ -409,7 +410,7 @@ func TestCorpus(t *testing.T) {
 		}
 	}
 	t.Logf("%d slugs", len(slugs))
-	if want := 0; len(slugs) != want {
+	if want := 5059; len(slugs) != want {
 		t.Errorf("%d distinct slugs, want %d", len(slugs), want)
 	}
 }

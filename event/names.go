@@ -34,7 +34,19 @@ func legal(s string) string {
 	}, s)
 }
 
-func fold(s string) string { return cases.Fold().String(line(s)) }
+// fold makes s one line without differences of case.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		// x/text folds each case of Cherokee to the other one.
+		switch {
+		case 0xab70 <= r && r <= 0xabbf:
+			return r - 0xab70 + 0x13a0
+		case 0x13f8 <= r && r <= 0x13fd:
+			return r - 8
+		}
+		return r
+	}, cases.Fold().String(line(s)))
+}
 
 // Key returns what two spellings of one name share: they may differ in case
 // (Unicode full case folding), in apostrophes, and in what separates words

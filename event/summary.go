@@ -99,7 +99,7 @@ func Cut(s string, limit int) string {
 	}
 	for i := limit - 1; i >= limit/2; i-- {
 		if unicode.IsSpace(runes[i]) {
-			return strings.TrimRightFunc(string(runes[:i]), unicode.IsPunct) + "…"
+			return strings.TrimRightFunc(string(runes[:i]), separates) + "…"
 		}
 	}
 	return string(runes[:limit-1]) + "…"

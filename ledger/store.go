@@ -235,21 +235,22 @@ CREATE TABLE feeds (
 -- What is sent to whom. seq orders the deliveries of one sink and event. While
 -- a delivery waits, job is its job in the queue; it has none before its turn.
 -- next is its next attempt where one has failed, since the time from which
--- retry_for counts. error says why it failed.
+-- retry_for counts. error says why it failed. message is long and comes last:
+-- the other columns are read without it.
 CREATE TABLE deliveries (
 	seq      INTEGER PRIMARY KEY AUTOINCREMENT,
 	id       TEXT NOT NULL UNIQUE,
 	sink     TEXT NOT NULL,
 	type     TEXT NOT NULL,
 	title    TEXT NOT NULL,
-	message  TEXT NOT NULL,
 	state    TEXT NOT NULL,
 	created  INTEGER NOT NULL,
 	since    INTEGER NOT NULL,
 	next     INTEGER,
 	finished INTEGER,
+	job      INTEGER,
 	error    TEXT NOT NULL DEFAULT '',
-	job      INTEGER
+	message  TEXT NOT NULL
 ) STRICT;
 CREATE INDEX deliveries_state ON deliveries (state, seq);
 

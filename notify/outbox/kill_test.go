@@ -124,7 +124,7 @@ func killAfter(t *testing.T, path, mode string, n int, tell func(id string)) {
 
 // TestKilledChild is the process that the tests above kill. In the mode hang it
 // plans three deliveries, of which the third has to wait for the first, and hangs
-// on sending; in the mode work it plans and sends for ever.
+// on sending; in the mode work it plans and sends for ever, a few at a time.
 func TestKilledChild(t *testing.T) {
 	path := os.Getenv("TOCSIN_OUTBOX_STATE")
 	if path == "" {
@@ -144,8 +144,12 @@ func TestKilledChild(t *testing.T) {
 		third.Items[0].Event.ID = "third"
 		r.plan("a", about("first"), about("second"), third)
 	}
-	for r.start(); !hang; {
+	r.start()
+	for !hang {
 		r.plan("a", about("e1"), about("e2"), about("e3"), about("e4"), about("e2"))
+		for range 4 {
+			<-s.calls
+		}
 	}
 	select {}
 }

@@ -156,10 +156,11 @@ const behind = `EXISTS (
 	WHERE mine.delivery = d.seq AND e.sink = d.sink AND e.state = 'waiting')`
 
 // follow makes the jobs of those whose turn it is now that delivery seq of the
-// sink waits no more.
+// sink waits no more: at most the next one of each of its events.
 func follow(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, sink string, seq int64) error {
-	return enqueue(ctx, tx, client, now, `d.sink = ? AND d.seq IN (
-		SELECT other.delivery FROM delivery_events mine
+	return enqueue(ctx, tx, client, now, `d.seq IN (
+		SELECT min(other.delivery) FROM delivery_events mine
 		CROSS JOIN delivery_events other ON other.entry_id = mine.entry_id AND other.delivery > mine.delivery
-		WHERE mine.delivery = ?)`, sink, seq)
+		CROSS JOIN deliveries e ON e.seq = other.delivery
+		WHERE mine.delivery = ? AND e.sink = ? AND e.state = 'waiting' GROUP BY mine.entry_id)`, seq, sink)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -147,7 +148,34 @@ func (c *clock) advance(d time.Duration) {
 	c.ahead += d
 }
 
-func statePath(t testing.TB) string { return filepath.Join(t.TempDir(), "tocsin.db") }
+// statePath is a new state. It is a copy of one with River's tables, whose making
+// takes longer than most tests.
+func statePath(t testing.TB) string {
+	t.Helper()
+	b, err := emptyState()
+	must(t, err)
+	path := filepath.Join(t.TempDir(), "tocsin.db")
+	must(t, os.WriteFile(path, b, 0o600))
+	return path
+}
+
+var emptyState = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "tocsin")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "tocsin.db")
+	store, err := ledger.Open(context.Background(), path)
+	if err != nil {
+		return nil, err
+	}
+	err = New(Options{Store: store}).Open(context.Background())
+	if err = errors.Join(err, store.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 // sinkOf is a sink with an hour for its retries.
 func sinkOf(name string, s notify.Sender) Sink {

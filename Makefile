@@ -1,0 +1,35 @@
+# What a contributor runs; .ci/run runs the same.
+
+GO ?= go
+FUZZTIME ?= 30s
+export FUZZTIME
+
+.PHONY: all build test check bench fuzz feeds
+
+all: check test build
+
+# A static binary.
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tocsin ./cmd/tocsin
+
+test:
+	$(GO) test -race ./...
+
+# All that can be said without running the program. Its tools are pinned in go.mod.
+check:
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -run '^TestArrows$$' .
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	scripts/fuzz
+
+# The feeds of the seeds before validators and readers (scripts/install-feed-tools).
+feeds: build
+	TOCSIN=$(CURDIR)/bin/tocsin scripts/check-build seeds
+	TOCSIN=$(CURDIR)/bin/tocsin scripts/check-readers

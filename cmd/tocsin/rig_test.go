@@ -1,0 +1,351 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"tocsin/config"
+	"tocsin/ledger"
+	"tocsin/notify/outbox"
+)
+
+// asTocsin makes the test binary be the program: a daemon can then be killed.
+const asTocsin = "TOCSIN_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asTocsin) != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := run(ctx, &terminal{out: os.Stdout, err: os.Stderr, env: config.OSEnv()}, os.Args[1:])
+		stop()
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// patience bounds every wait; the machine may be busy.
+const patience = 60 * time.Second
+
+// rig is a daemon with a folder of its own and a receiver of its webhooks.
+type rig struct {
+	t        *testing.T
+	dir      string // the configuration's
+	events   string
+	site     string // address
+	admin    string
+	receiver *receiver
+	config   string
+	cmd      *exec.Cmd
+	exited   chan error
+	log      *logBuffer
+}
+
+// secret signs what the rig's sink sends.
+const secret = "whsec_dG9jc2luLXRlc3Qtc2VjcmV0LTAxMjM0NTY3"
+
+// newRig writes a configuration with one webhook sink; sink and extra are YAML
+// of the sink's further keys and of the top level.
+func newRig(t *testing.T, sink, extra string) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	r := &rig{t: t, dir: dir, events: filepath.Join(dir, "events"), receiver: newReceiver(t), log: &logBuffer{}}
+	if err := os.MkdirAll(r.events, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.site, r.admin = freePort(t), freePort(t)
+	r.config = filepath.Join(dir, "config.yaml")
+	r.write(r.config, fmt.Sprintf(`
+site: {title: Test, url: "http://%s", authority: "example.org,2025"}
+events: {dir: events}
+watch: {settle: 100ms, rescan: "@every 1h"}
+web: {listen: "%s", admin: "%s"}
+notify:
+  sinks:
+    - name: hook
+      type: webhook
+      url: %s/hook
+      secret: %s
+      rate: 0
+      burst: 0
+%s
+store: state/tocsin.db
+%s
+`, r.site, r.site, r.admin, r.receiver.server.URL, secret, sink, extra))
+	t.Cleanup(func() {
+		r.kill()
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", r.log.tail(60))
+		}
+	})
+	return r
+}
+
+// addSinks adds sinks, as YAML, behind the rig's own.
+func (r *rig) addSinks(yaml string) {
+	r.t.Helper()
+	text, err := os.ReadFile(r.config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.write(r.config, strings.Replace(string(text), "\nstore:", yaml+"\nstore:", 1))
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (r *rig) write(path, text string) {
+	r.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// launch starts the daemon and does not wait.
+func (r *rig) launch() {
+	r.t.Helper()
+	r.cmd = exec.Command(os.Args[0], "serve", "-config", r.config)
+	r.cmd.Env = append(os.Environ(), asTocsin+"=1")
+	pipe, err := r.cmd.StderrPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.exited = make(chan error, 1)
+	go func(cmd *exec.Cmd, exited chan error) {
+		for s := bufio.NewScanner(pipe); s.Scan(); {
+			r.log.add(s.Text())
+		}
+		exited <- cmd.Wait()
+	}(r.cmd, r.exited)
+}
+
+// start starts the daemon and waits until it is ready.
+func (r *rig) start() {
+	r.t.Helper()
+	r.launch()
+	r.until("ready", func() bool {
+		res, err := http.Get("http://" + r.admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+}
+
+// stop ends the daemon as an operator does.
+func (r *rig) stop() {
+	r.t.Helper()
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		r.t.Fatal(err)
+	}
+	select {
+	case err := <-r.exited:
+		if err != nil {
+			r.t.Fatalf("the daemon ended with %v", err)
+		}
+	case <-time.After(patience):
+		r.t.Fatal("the daemon does not end")
+	}
+	r.cmd = nil
+}
+
+// kill ends the daemon as a power cut does.
+func (r *rig) kill() {
+	if r.cmd == nil {
+		return
+	}
+	_ = r.cmd.Process.Kill()
+	<-r.exited
+	r.cmd = nil
+}
+
+// until polls for something that has no signal.
+func (r *rig) until(what string, ok func() bool) {
+	r.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			r.t.Fatalf("waited %v for: %s", patience, what)
+		}
+	}
+}
+
+// deliveries reads the queue as the command does.
+func (r *rig) deliveries(state string) []outbox.Record {
+	r.t.Helper()
+	s, err := ledger.OpenShared(r.t.Context(), filepath.Join(r.dir, "state", "tocsin.db"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer s.Close()
+	all, err := outbox.List(r.t.Context(), s, outbox.Filter{State: state})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return all
+}
+
+// get fetches a path of the site.
+func (r *rig) get(path string) (*http.Response, []byte) {
+	r.t.Helper()
+	res, err := http.Get("http://" + r.site + path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return res, body
+}
+
+var feedAddress = regexp.MustCompile(`xmlUrl="http://[^/"]*(/feeds/[^"]*)\.atom"`)
+
+// feeds fetches every feed in every format, by path.
+func (r *rig) feeds() map[string]string {
+	r.t.Helper()
+	all := make(map[string]string)
+	_, list := r.get("/feeds.opml")
+	for _, m := range feedAddress.FindAllSubmatch(list, -1) {
+		for _, format := range []string{".atom", ".rss", ".json"} {
+			res, body := r.get(string(m[1]) + format)
+			if res.StatusCode != http.StatusOK {
+				r.t.Fatalf("%s%s: %s", m[1], format, res.Status)
+			}
+			all[string(m[1])+format] = res.Header.Get("ETag") + res.Header.Get("Last-Modified") + string(body)
+		}
+	}
+	if len(all) == 0 {
+		r.t.Fatal("no feeds in the OPML")
+	}
+	return all
+}
+
+// hook is one request as a receiver reads it.
+type hook struct {
+	header http.Header
+	raw    []byte
+	Type   string `json:"type"`
+	Data   struct {
+		Sink   string `json:"sink"`
+		Change struct {
+			Kind   string         `json:"kind"`
+			Fields []string       `json:"fields"`
+			Before map[string]any `json:"before"`
+		} `json:"change"`
+		Event struct {
+			ID         string `json:"id"`
+			Title      string `json:"title"`
+			Importance int    `json:"importance"`
+		} `json:"event"`
+	} `json:"data"`
+}
+
+// receiver keeps what it is sent.
+type receiver struct {
+	server *httptest.Server
+	mu     sync.Mutex
+	hooks  []hook
+	// answer, if not nil, answers the nth request, from 0.
+	answer func(w http.ResponseWriter, n int)
+	count  int
+}
+
+func newReceiver(t *testing.T) *receiver {
+	r := &receiver{}
+	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return // the daemon was killed while it sent
+		}
+		h := hook{header: req.Header.Clone(), raw: body}
+		if err := json.Unmarshal(body, &h); err != nil {
+			t.Errorf("a request is no JSON: %v\n%s", err, body)
+		}
+		r.mu.Lock()
+		n := r.count
+		r.count++
+		r.hooks = append(r.hooks, h)
+		answer := r.answer
+		r.mu.Unlock()
+		if answer != nil {
+			answer(w, n)
+		}
+	}))
+	t.Cleanup(r.server.Close)
+	return r
+}
+
+// take returns what came since the last take.
+func (r *receiver) take() []hook {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.hooks
+	r.hooks = nil
+	return all
+}
+
+// has says whether a message about a title came since the last take.
+func (r *receiver) has(title string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range r.hooks {
+		if h.Data.Event.Title == title {
+			return true
+		}
+	}
+	return false
+}
+
+// logBuffer keeps the last lines of the log.
+type logBuffer struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *logBuffer) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lines = append(l.lines, line); len(l.lines) > 5000 {
+		l.lines = l.lines[1000:]
+	}
+}
+
+func (l *logBuffer) tail(n int) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines[max(0, len(l.lines)-n):], "\n")
+}
