@@ -153,14 +153,15 @@ feeds:
   hub: https://hub.example.org/
 notify:
   sinks:
-    - {name: a, type: slack, url: "https://example.org/", digest: {schedule: "0 7 * * *"}}
+    - {name: a, type: slack, url: "https://example.org/", digest: {schedule: "0 7 * * *"}, quiet: {from: 22:00, to: 06:30}}
 `
 	if _, err := parse("c", []byte(text), Env{}, nil); err != nil {
 		t.Errorf("valid values: %v", err)
 	}
-	wantError(t, text, `config.yaml:3: feeds.corrections: not in this version; remove the key
-config.yaml:4: feeds.hub: not in this version; remove the key
-config.yaml:7: notify.sinks[0].digest.schedule: not in this version; remove the key`)
+	wantError(t, text, `config.yaml:4: feeds.hub: not in this version; remove the key
+config.yaml:7: notify.sinks[0].digest.schedule: not in this version; remove the key
+config.yaml:7: notify.sinks[0].quiet.from: not in this version; remove the key
+config.yaml:7: notify.sinks[0].quiet.to: not in this version; remove the key`)
 
 	_, err := parse("c", []byte(`
 feeds:

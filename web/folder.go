@@ -41,14 +41,20 @@ func (d *Folder) Write(u Update, all bool) error {
 			return err
 		}
 		kind, slug, _ := strings.Cut(f.Path, "/")
-		if (changed || all) && (kind == string(timeline.Tag) || kind == string(timeline.Actor)) {
-			pages = append(pages, kind+"/"+slug+"/")
+		if kind == string(timeline.Tag) || kind == string(timeline.Actor) {
+			if page := kind + "/" + slug + "/"; changed || !d.exists(page+"index.html") {
+				pages = append(pages, page)
+			}
 		}
 		if d.Progress != nil {
 			d.Progress(i+1, len(feeds))
 		}
 	}
-	for _, e := range u.Events {
+	events := u.Events
+	if all {
+		events = d.Site.allEvents()
+	}
+	for _, e := range events {
 		pages = append(pages, "events/"+feed.EventPath(e.Event.ID)+"/")
 	}
 	for _, id := range u.Withdrawn {
@@ -74,6 +80,11 @@ func (d *Folder) Write(u Update, all bool) error {
 		return err
 	}
 	return errors.Join(d.put("style.css", css, time.Time{}), d.put("feeds.opml", list, time.Time{}))
+}
+
+func (d *Folder) exists(name string) bool {
+	_, err := os.Stat(filepath.Join(d.Dir, filepath.FromSlash(name)))
+	return err == nil
 }
 
 // feed writes a feed in all formats where its file is not of this time.

@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"html/template"
 	"log/slog"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -117,6 +118,13 @@ func (s *Site) Feed(path string) *feed.Feed {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.feeds[path]
+}
+
+// allEvents returns the entries of all public events, in no order.
+func (s *Site) allEvents() []*feed.Entry {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Values(s.events))
 }
 
 // Feeds returns how many feeds there are.
