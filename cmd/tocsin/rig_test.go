@@ -43,7 +43,7 @@ const patience = 60 * time.Second
 
 // rig is a daemon with a folder of its own and a receiver of its webhooks.
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string // the configuration's
 	events   string
 	site     string // address
@@ -60,7 +60,7 @@ const secret = "whsec_dG9jc2luLXRlc3Qtc2VjcmV0LTAxMjM0NTY3"
 
 // newRig writes a configuration with one webhook sink; sink and extra are YAML
 // of the sink's further keys and of the top level.
-func newRig(t *testing.T, sink, extra string) *rig {
+func newRig(t testing.TB, sink, extra string) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	r := &rig{t: t, dir: dir, events: filepath.Join(dir, "events"), receiver: newReceiver(t), log: &logBuffer{}}
@@ -105,7 +105,7 @@ func (r *rig) addSinks(yaml string) {
 	r.write(r.config, strings.Replace(string(text), "\nstore:", yaml+"\nstore:", 1))
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -282,9 +282,11 @@ type receiver struct {
 	// answer, if not nil, answers the nth request, from 0.
 	answer func(w http.ResponseWriter, n int)
 	count  int
+	// arrived, if not nil, takes the time of each request.
+	arrived chan<- time.Time
 }
 
-func newReceiver(t *testing.T) *receiver {
+func newReceiver(t testing.TB) *receiver {
 	r := &receiver{}
 	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
@@ -299,8 +301,11 @@ func newReceiver(t *testing.T) *receiver {
 		n := r.count
 		r.count++
 		r.hooks = append(r.hooks, h)
-		answer := r.answer
+		answer, arrived := r.answer, r.arrived
 		r.mu.Unlock()
+		if arrived != nil {
+			arrived <- time.Now()
+		}
 		if answer != nil {
 			answer(w, n)
 		}
