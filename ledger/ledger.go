@@ -309,7 +309,6 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 	for _, t := range told {
 		if t.Before != nil && t.Before.Event.ID != t.After.Event.ID {
 			l.move(t.Before.Event.ID, t.After.EntryID)
-			delete(l.public, t.Before.Event.ID)
 		}
 	}
 	for _, t := range told {

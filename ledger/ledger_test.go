@@ -340,11 +340,12 @@ func TestEntryIDIsKept(t *testing.T) {
 	if r.l.Told("c") != nil || !slices.Equal(r.l.WithdrawnIDs(), []string{"c"}) {
 		t.Errorf("a withdrawn event is told; withdrawn: %q", r.l.WithdrawnIDs())
 	}
+	last := told["c"].After.Updated
 	r.l = r.load()
 	told = r.turn(an("c", "A, once more"))
 	check("returned", "c")
 	rec := r.entry("c")
-	if !rec.Published.Equal(first) || !rec.Updated.After(first) || !rec.Withdrawn.IsZero() {
+	if !rec.Published.Equal(first) || !rec.Updated.After(last) || !rec.Withdrawn.IsZero() {
 		t.Errorf("returned: %+v", rec)
 	}
 	if b := told["c"].Before; b == nil || b.Withdrawn.IsZero() {
@@ -403,9 +404,20 @@ func TestMoves(t *testing.T) {
 	if got := r.load().Moves(); !maps.Equal(got, map[string]string{"b": "a"}) {
 		t.Errorf("moves: %q", got)
 	}
+	// Where another event had the id since, it leads to that one's end.
+	r.turn(an("c", "A"))
+	r.turn(an("c", "A"), an("a", "Another"))
+	r.turn(an("c", "A"))
+	if id, ok := r.l.Moved("a"); ok {
+		t.Errorf("a, which is withdrawn, moved to %s", id)
+	}
+	r.turn(an("a", "A"))
+	if got := r.load().Moves(); !maps.Equal(got, map[string]string{"b": "a", "c": "a"}) {
+		t.Errorf("moves: %q", got)
+	}
 	// Another path alone moves no id.
 	r.turn(an("a", "A", func(e *event.Event) { e.Path = "elsewhere.md" }))
-	if got := r.load().Moves(); len(got) != 1 {
+	if got := r.load().Moves(); len(got) != 2 {
 		t.Errorf("moves: %q", got)
 	}
 }

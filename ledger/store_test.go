@@ -219,7 +219,13 @@ func TestCopy(t *testing.T) {
 	if got := tables(t, openStore(t, to)); got != "kv\n" {
 		t.Errorf("the copy holds %q", got)
 	}
-	if err := s.Copy(t.Context(), to); err == nil {
-		t.Error("Copy wrote over a file")
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, there := range []string{to, empty} {
+		if err := s.Copy(t.Context(), there); err == nil || !strings.Contains(err.Error(), "exists") {
+			t.Errorf("Copy over %s: %v", there, err)
+		}
 	}
 }

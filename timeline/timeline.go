@@ -92,11 +92,12 @@ func (t *Timeline) Keep(events iter.Seq[*event.Event]) {
 
 // Event returns the public event with the given id; nil where there is none.
 func (t *Timeline) Event(id string) *event.Event {
-	for _, p := range t.claims[id] {
-		if e := t.files[p].event; !e.Draft {
-			return e
-		}
+	paths := t.claims[id]
+	if len(paths) == 0 {
 		return nil
+	}
+	if e := t.files[paths[0]].event; !e.Draft {
+		return e
 	}
 	return nil
 }

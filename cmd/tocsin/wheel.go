@@ -49,7 +49,7 @@ type wheel struct {
 
 	turned  atomic.Bool     // the first turn is done
 	unsaved map[string]bool // ids of changes that no transaction holds yet
-	owed    bool            // the static folder missed something
+	owed    bool            // everything has to be compared and published, not only what changed
 	faults  map[string]bool // as reported
 }
 
@@ -144,13 +144,13 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, ready func()) 
 // as it was.
 func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err error) {
 	// 1. The ledger, where this is the first turn or the last one failed.
-	fresh := w.ledger == nil
-	if fresh {
+	if w.ledger == nil {
 		if err := w.load(ctx); err != nil {
 			return false, err
 		}
-		where.All = true
+		w.owed = true
 	}
+	where.All = where.All || w.owed
 
 	// 2. The snapshot.
 	where.Progress = w.progress
@@ -162,7 +162,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 	for _, id := range found.IDs {
 		w.unsaved[id] = true
 	}
-	if fresh {
+	if w.owed {
 		for id := range w.timeline.IDs() {
 			w.unsaved[id] = true
 		}
@@ -177,7 +177,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 	// 3. The difference.
 	changes := timeline.Compare(slices.Collect(maps.Keys(w.unsaved)), w.timeline.Event, w.ledger.Told)
 	first := w.ledger.First()
-	if len(changes) == 0 && !fresh && !w.owed {
+	if len(changes) == 0 && !w.owed {
 		clear(w.unsaved)
 		return found.Again, nil
 	}
@@ -199,12 +199,12 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 	// 5. The new bytes go live, then to the static folder.
 	w.site.Update(update)
 	if w.folder != nil {
-		err := w.folder.Write(update, fresh || w.owed)
-		w.owed = err != nil
-		if err != nil {
+		if err := w.folder.Write(update, w.owed); err != nil {
+			w.owed = true
 			return false, err
 		}
 	}
+	w.owed = false
 	w.tell(told, first, len(update.Feeds), len(planned))
 	return found.Again, nil
 }

@@ -290,9 +290,17 @@ func TestOrder(t *testing.T) {
 		}
 		return takes(ctx, d)
 	})
-	r := open(t, statePath(t), sinkOf("a", s), sinkOf("b", newSender(takes))).start()
+	r := open(t, statePath(t), sinkOf("a", s), sinkOf("b", newSender(takes)))
+	jobs := func() (n int) {
+		must(t, r.store.DB().QueryRow(`SELECT count(*) FROM river_job WHERE finalized_at IS NULL`).Scan(&n))
+		return n
+	}
 	ids := r.plan("a", about("e1", "e2"), about("e2"), about("e3"), about("e2", "e3"), about("e3"), about("e4"))
 	other := r.plan("b", about("e2"))[0]
+	if n := jobs(); n != 4 {
+		t.Errorf("%d jobs, want 4: those that wait for another have none", n)
+	}
+	r.start()
 	r.becomes(ids[2], Delivered) // e3 before the batch
 	r.becomes(ids[5], Delivered) // e4 has nothing to do with it
 	r.becomes(other, Delivered)  // another sink neither
@@ -304,10 +312,8 @@ func TestOrder(t *testing.T) {
 			t.Errorf("delivery %d: %s after %d tries, want it waiting and untried", i, rec.State, rec.Tries)
 		}
 	}
-	var jobs int
-	must(t, r.store.DB().QueryRow(`SELECT count(*) FROM river_job WHERE finalized_at IS NULL`).Scan(&jobs))
-	if jobs != 1 {
-		t.Errorf("%d jobs, want 1: those that wait for another have none", jobs)
+	if n := jobs(); n != 1 {
+		t.Errorf("%d jobs, want 1: the others still wait for the first", n)
 	}
 	close(open1)
 	r.becomes(ids[4], Delivered)
@@ -418,15 +424,64 @@ func TestFirstAttemptIsAlwaysMade(t *testing.T) {
 	}
 }
 
-// What a sink asks for counts at most as much as is left.
-func TestRetryAfterIsCapped(t *testing.T) {
-	s := newSender(func(context.Context, notify.Delivery) (notify.Answer, error) {
-		return notify.Answer{Status: 429}, &notify.SendError{RetryAfter: 240 * time.Hour, Err: errServer}
-	})
-	r := open(t, statePath(t), Sink{Name: "a", Sender: s, RetryFor: 200 * time.Millisecond}).start()
-	rec := r.becomes(r.plan("a", about("e"))[0], Failed)
-	if rec.Tries != 2 {
-		t.Errorf("%d tries, want 2", rec.Tries)
+func TestJudge(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	o := New(Options{Now: func() time.Time { return now }})
+	o.backoff = func(failures int) time.Duration { return time.Duration(failures) * time.Second }
+	retryAfter := func(d time.Duration) error { return &notify.SendError{RetryAfter: d, Err: errServer} }
+	temporary := &notify.SendError{Err: errServer}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		name     string
+		ctx      context.Context
+		err      error
+		failures int
+		age      time.Duration // of the delivery, which is tried for an hour
+		want     verdict
+		paused   time.Duration // the sink
+	}{
+		{name: "taken", want: verdict{state: Delivered}},
+		{name: "taken late", age: 2 * time.Hour, want: verdict{state: Delivered}},
+		{name: "taken at the end", ctx: ended, want: verdict{state: Delivered}},
+		{name: "temporary", err: temporary, want: verdict{state: Waiting, reason: "server error", pause: time.Second}},
+		{name: "again", err: temporary, failures: 4, want: verdict{state: Waiting, reason: "server error", pause: 5 * time.Second}},
+		{name: "wrapped", err: fmt.Errorf("slack: %w", temporary), want: verdict{state: Waiting, reason: "slack: server error", pause: time.Second}},
+		{name: "the last", err: temporary, failures: 9, age: time.Hour - 3*time.Second,
+			want: verdict{state: Waiting, reason: "server error", pause: 3 * time.Second}},
+		{name: "over", err: temporary, age: time.Hour, want: verdict{state: Failed, reason: "given up after 1h0m0s: server error"}},
+		{name: "permanent", err: &notify.SendError{Permanent: true, Err: errServer}, want: verdict{state: Failed, reason: "refused: server error"}},
+		{name: "gone", err: &notify.SendError{Gone: true, Err: errServer}, want: verdict{state: Failed, reason: "server error", gone: true}},
+		{name: "asked for more", err: retryAfter(time.Minute), failures: 4, paused: time.Minute,
+			want: verdict{state: Waiting, reason: "asked to wait 1m0s: server error", pause: time.Minute}},
+		{name: "asked for less", err: retryAfter(time.Second), failures: 4, paused: time.Second,
+			want: verdict{state: Waiting, reason: "asked to wait 1s: server error", pause: 5 * time.Second}},
+		{name: "asked for too much", err: retryAfter(240 * time.Hour), age: 50 * time.Minute, paused: 10 * time.Minute,
+			want: verdict{state: Waiting, reason: "asked to wait 240h0m0s: server error", pause: 10 * time.Minute}},
+		{name: "asked and over", err: retryAfter(time.Minute), age: 2 * time.Hour,
+			want: verdict{state: Failed, reason: "given up after 1h0m0s: asked to wait 1m0s: server error"}},
+		{name: "interrupted", ctx: ended, err: temporary, age: 2 * time.Hour,
+			want: verdict{state: Waiting, reason: "server error", interrupted: true}},
+		{name: "refused at the end", ctx: ended, err: &notify.SendError{Permanent: true, Err: errServer},
+			want: verdict{state: Failed, reason: "refused: server error"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.ctx == nil {
+				c.ctx = t.Context()
+			}
+			if c.want.state == Waiting {
+				c.want.next = now.Add(c.want.pause)
+			}
+			s := newSink(sinkOf("a", newSender(takes)))
+			d := &taken{sink: s, since: now.Add(-c.age), failures: c.failures}
+			if got := o.judge(c.ctx, d, c.err); got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+			// The pause runs already.
+			if got := s.pausedFor(); got > c.paused || got < c.paused-patience {
+				t.Errorf("the sink is paused for %v, want %v", got, c.paused)
+			}
+		})
 	}
 }
 
