@@ -304,8 +304,7 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 		told[i] = Told{Change: c, Before: before, After: after}
 		topics = append(topics, timeline.Topics(c.Event)...)
 	}
-	// All that moves away goes before anything takes its place: events may
-	// swap ids.
+	// All old ids are entered before any is public again: events may swap.
 	for _, t := range told {
 		if t.Before != nil && t.Before.Event.ID != t.After.Event.ID {
 			l.move(t.Before.Event.ID, t.After.EntryID)

@@ -181,6 +181,12 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 		clear(w.unsaved)
 		return found.Again, nil
 	}
+	gone := func(c timeline.Change) bool { return c.Kind == timeline.Withdrawn }
+	if w.owed && !where.Sure && slices.ContainsFunc(changes, gone) {
+		// What went while nobody watched must be missing twice, too: a program
+		// may be saving it just now.
+		return true, nil
+	}
 	now := w.now()
 	told := w.ledger.Apply(changes, now)
 	update := w.enter(told, now)
