@@ -27,6 +27,7 @@ type Entry struct {
 
 	style    *Style
 	html     func() string
+	summary  func() string
 	encoded  map[Format]func() ([]byte, error)
 	estimate int
 	mark     [sha256.Size]byte
@@ -47,6 +48,7 @@ func (s *Style) NewEntry(id string, e *event.Event, published, updated time.Time
 		n.Topics = append(n.Topics, Topic{Topic: t, Name: names[i], Slug: slug(t)})
 	}
 	n.html = sync.OnceValue(n.content)
+	n.summary = sync.OnceValue(func() string { return e.Summary(summaryRunes) })
 	n.encoded = map[Format]func() ([]byte, error){
 		Atom: sync.OnceValues(n.atom),
 		RSS:  sync.OnceValues(n.rss),

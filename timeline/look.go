@@ -228,6 +228,9 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 			if e := t.kept[p]; e != nil && t.files[p] == nil {
 				found.IDs = append(found.IDs, t.set(p, &file{event: e})...)
 			}
+			if e := t.kept[p]; e != nil && t.files[p] == nil {
+				found.IDs = append(found.IDs, t.set(p, &file{event: e})...)
+			}
 		default:
 			found.IDs = append(found.IDs, t.set(p, read[i])...)
 		}

@@ -36,15 +36,12 @@ func (d *Folder) Write(u Update, all bool) error {
 	}
 	var pages []string
 	for i, f := range feeds {
-		changed, err := d.feed(f)
-		if err != nil {
+		if err := d.feed(f, all); err != nil {
 			return err
 		}
-		kind, slug, _ := strings.Cut(f.Path, "/")
-		if kind == string(timeline.Tag) || kind == string(timeline.Actor) {
-			if page := kind + "/" + slug + "/"; changed || !d.exists(page+"index.html") {
-				pages = append(pages, page)
-			}
+		// The page says more than the feed, such as how many events there are.
+		if kind, _, _ := strings.Cut(f.Path, "/"); kind == string(timeline.Tag) || kind == string(timeline.Actor) {
+			pages = append(pages, f.Path+"/")
 		}
 		if d.Progress != nil {
 			d.Progress(i+1, len(feeds))
@@ -53,6 +50,10 @@ func (d *Folder) Write(u Update, all bool) error {
 	events := u.Events
 	if all {
 		events = d.Site.allEvents()
+		// A turn that failed to write has not said twice what is gone.
+		for _, path := range d.Site.allMoved() {
+			pages = append(pages, "events/"+path+"/")
+		}
 	}
 	for _, e := range events {
 		pages = append(pages, "events/"+feed.EventPath(e.Event.ID)+"/")
@@ -82,13 +83,16 @@ func (d *Folder) Write(u Update, all bool) error {
 	return errors.Join(d.put("style.css", css, time.Time{}), d.put("feeds.opml", list, time.Time{}))
 }
 
-func (d *Folder) exists(name string) bool {
-	_, err := os.Stat(filepath.Join(d.Dir, filepath.FromSlash(name)))
-	return err == nil
-}
-
-// feed writes a feed in all formats where its file is not of this time.
-func (d *Folder) feed(f *feed.Feed) (changed bool, err error) {
+// feed writes a feed in all formats where its file is not of this time. tidy
+// also takes away the files of formats that the site has no more.
+func (d *Folder) feed(f *feed.Feed, tidy bool) error {
+	for _, format := range []feed.Format{feed.Atom, feed.RSS, feed.JSON} {
+		if tidy && !d.Site.serves(format) {
+			if err := d.remove(f.File(format)); err != nil {
+				return err
+			}
+		}
+	}
 	for _, format := range d.Site.o.Formats {
 		name := f.File(format)
 		fi, err := os.Stat(filepath.Join(d.Dir, filepath.FromSlash(name)))
@@ -97,14 +101,13 @@ func (d *Folder) feed(f *feed.Feed) (changed bool, err error) {
 		}
 		body, err := f.Render(format)
 		if err != nil {
-			return changed, err
+			return err
 		}
 		if err := d.put(name, body, f.Modified); err != nil {
-			return changed, err
+			return err
 		}
-		changed = true
 	}
-	return changed, nil
+	return nil
 }
 
 // page writes the page at a path, or takes it away where there is none any
@@ -121,6 +124,10 @@ func (d *Folder) page(path string) error {
 	case http.StatusOK:
 		return d.put(name, body, time.Time{})
 	}
+	return d.remove(name)
+}
+
+func (d *Folder) remove(name string) error {
 	if err := os.Remove(filepath.Join(d.Dir, filepath.FromSlash(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("static folder: %w", err)
 	}

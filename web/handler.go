@@ -2,7 +2,9 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
+	"time"
 
 	"tocsin/feed"
 )
@@ -15,13 +17,15 @@ func (s *Site) Handler() http.Handler {
 	mux.HandleFunc("GET /feeds.opml", s.serveOPML)
 	mux.HandleFunc("GET /style.css", s.serveStyle)
 	mux.HandleFunc("GET /", s.servePage)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if rest, ok := strings.CutPrefix(r.URL.Path, s.prefix); ok && s.prefix != "" && (rest == "" || rest[0] == '/') {
-			http.StripPrefix(s.prefix, mux).ServeHTTP(w, r)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
+	if s.prefix == "" {
+		return mux
+	}
+	// The outer one tidies paths while they are whole, so that its redirects do
+	// not lead out of the site.
+	outer := http.NewServeMux()
+	outer.Handle((&url.URL{Path: s.prefix + "/"}).EscapedPath(), http.StripPrefix(s.prefix, mux))
+	outer.Handle("/", mux)
+	return outer
 }
 
 // policy allows a page what it is made of, and nothing else.
@@ -96,12 +100,15 @@ func (s *Site) serveOPML(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/x-opml; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", feedCache)
 	v, err := newVariant(body)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	v.serve(w, r, s.Feed("all").Modified)
+	// No feed's time is the list's: a tag may get its feed from an event that is
+	// too old for all others. The entity tag says it all.
+	v.serve(w, r, time.Time{})
 }
 
 func (s *Site) opml() ([]byte, error) {

@@ -127,6 +127,14 @@ func (s *Site) allEvents() []*feed.Entry {
 	return slices.Collect(maps.Values(s.events))
 }
 
+// allMoved returns the paths of the pages that moved or are withdrawn, in no
+// order.
+func (s *Site) allMoved() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Keys(s.moved))
+}
+
 // Feeds returns how many feeds there are.
 func (s *Site) Feeds() int {
 	s.mu.RLock()

@@ -17,6 +17,7 @@ import (
 // variantKey names the bytes of one feed in one format at one moment.
 type variantKey struct {
 	path, digest string
+	updated      int64 // a feed that is as it was once has a later time than then
 	format       feed.Format
 }
 
@@ -29,11 +30,11 @@ type variant struct {
 // variant returns the bytes of a feed. However many ask at once, they are made
 // once.
 func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
-	key := variantKey{f.Path, f.Digest, format}
+	key := variantKey{f.Path, f.Digest, f.Updated.UnixNano(), format}
 	if v, ok := s.variants.Get(key); ok {
 		return v, nil
 	}
-	v, err, _ := s.making.Do(strings.Join([]string{f.Path, f.Digest, string(format)}, "\x00"), func() (any, error) {
+	v, err, _ := s.making.Do(fmt.Sprintf("%q %s %d %s", key.path, key.digest, key.updated, key.format), func() (any, error) {
 		plain, err := f.Render(format)
 		if err != nil {
 			return nil, err
@@ -71,8 +72,10 @@ func (v *variant) serve(w http.ResponseWriter, r *http.Request, modified time.Ti
 	h := w.Header()
 	h.Add("Vary", "Accept-Encoding")
 	// A part of compressed content is of no use to anybody, so a request for a
-	// part is one for plain content.
-	if acceptsGzip(r.Header.Values("Accept-Encoding")) && r.Header.Get("Range") == "" {
+	// part is one for plain content; so is one that may be answered with 412,
+	// which has no content of the length said here.
+	if acceptsGzip(r.Header.Values("Accept-Encoding")) && r.Header.Get("Range") == "" &&
+		r.Header.Get("If-Match") == "" && r.Header.Get("If-Unmodified-Since") == "" {
 		body, tag = v.gzip, `"`+v.hash+`-gzip"`
 		h.Set("Content-Encoding", "gzip")
 		h.Set("Content-Length", strconv.Itoa(len(body)))

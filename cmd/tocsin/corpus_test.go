@@ -131,3 +131,26 @@ func BenchmarkEdit(b *testing.B) {
 		b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, what+"-p99-ms")
 	}
 }
+
+// BenchmarkBuild builds the real events, or the sample events where those are
+// not beside the project, into a new folder from a new state.
+func BenchmarkBuild(b *testing.B) {
+	source := "../../../shared/corpus/hugo"
+	if _, err := os.Stat(source); err != nil {
+		source = "../../seeds"
+	}
+	r := newRig(b, "", "")
+	if err := os.CopyFS(r.events, os.DirFS(source)); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for _, dir := range []string{"state", "out"} {
+			if err := os.RemoveAll(filepath.Join(r.dir, dir)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if out, errout, code := r.command("build", "-out", filepath.Join(r.dir, "out")); code != exitDone {
+			b.Fatalf("build: %d\n%s%s", code, out, errout)
+		}
+	}
+}

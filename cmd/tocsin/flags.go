@@ -23,7 +23,7 @@ type flags struct {
 // behind the command's name, about what the command does.
 func newFlags(t *terminal, name, synopsis, about string) *flags {
 	f := &flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), t: t}
-	f.SetOutput(t.err)
+	f.SetOutput(io.Discard) // parse says what there is to say
 	f.Usage = func() {
 		fmt.Fprintf(f.Output(), "Usage: tocsin %s %s\n\n%s\n\n", name, synopsis, about)
 		f.PrintDefaults()
@@ -40,9 +40,11 @@ func (f *flags) withJSON() {
 func (f *flags) parse(args []string) (rest []string, err error) {
 	for {
 		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+			f.SetOutput(f.t.out)
+			f.Usage()
 			return nil, err
 		} else if err != nil {
-			return nil, &usageError{msg: err.Error(), said: true}
+			return nil, &usageError{msg: fmt.Sprintf("%v; tocsin %s -h shows the flags", err, f.Name())}
 		}
 		if f.NArg() == 0 {
 			return rest, nil

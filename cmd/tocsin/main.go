@@ -86,9 +86,7 @@ func run(ctx context.Context, t *terminal, args []string) int {
 	case errors.Is(err, errFaults):
 		return exitFaults
 	case errors.As(err, &misused):
-		if !misused.said {
-			fmt.Fprintf(t.err, "tocsin %s: %v\n", args[0], err)
-		}
+		fmt.Fprintf(t.err, "tocsin %s: %v\n", args[0], err)
 		return exitUsage
 	case errors.As(err, &misconfigured):
 		fmt.Fprintln(t.err, err)
@@ -102,10 +100,7 @@ func run(ctx context.Context, t *terminal, args []string) int {
 var errFaults = errors.New("faults")
 
 // usageError is a command line that cannot be meant.
-type usageError struct {
-	msg  string
-	said bool // the flag package has reported it
-}
+type usageError struct{ msg string }
 
 // Error implements error.
 func (e *usageError) Error() string { return e.msg }

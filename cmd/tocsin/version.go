@@ -11,8 +11,11 @@ import (
 func printVersion(_ context.Context, t *terminal, args []string) error {
 	f := newFlags(t, "version", "", "Prints the version.")
 	f.withJSON()
-	if _, err := f.parse(args); err != nil {
+	switch rest, err := f.parse(args); {
+	case err != nil:
 		return err
+	case len(rest) > 0:
+		return &usageError{msg: fmt.Sprintf("unexpected argument %q", rest[0])}
 	}
 	v := struct {
 		Version string `json:"version"`

@@ -170,8 +170,8 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 			w.unsaved[r.Event.ID] = true
 		}
 	}
-	if found.Again && found.Read == 0 {
-		return true, nil
+	if found.Again && (found.Read == 0 || w.ledger.First() && !where.Sure) {
+		return true, nil // a first look knows all there is, or its rest would be told as new
 	}
 
 	// 3. The difference.
