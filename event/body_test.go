@@ -22,6 +22,7 @@ func TestBody(t *testing.T) {
 		{"a longer fence", "````\n```\na   b\n````\nc   d\n", "````\n```\na   b\n````\nc d", nil},
 		{"a fence with a word closes none", "```\n```go\na   b\n```\nc   d\n", "```\n```go\na   b\n```\nc d", nil},
 		{"code within a line opens no fence", "``` a ``` b   c\n\nd   e\n", "``` a ``` b c\n\nd e", nil},
+		{"words behind a fence", "```go   run\na\n```\n", "```go   run\na\n```", nil},
 		{"a fence that is not closed", "```\na   b\n\n\n", "```\na   b", nil},
 		{"characters that XML does not allow", "a\x01b\ufeffc\ufffed\x7f\n", "abcd", nil},
 

@@ -37,6 +37,7 @@ const (
 	maxNames     = 1000 // tags, actors or sources
 	maxNameRunes = 500
 	maxTextRunes = 20000 // title, location, status
+	maxID        = 1000  // bytes: with folders before it, less than a path may have
 	maxIDPart    = 252   // bytes between two slashes of an id: a file's name without .md
 )
 
@@ -135,6 +136,9 @@ func (r *Reader) read(path string, data []byte) (*Event, *Error) {
 	}
 	if e.ID == "" {
 		e.ID = line(strings.ToValidUTF8(Stem(path), "\ufffd"))
+	}
+	if len(e.ID) > maxID {
+		return nil, fault(doc.front.Line, fmt.Sprintf("the id has more than %d bytes: %s", maxID, clip(e.ID)))
 	}
 	for _, part := range strings.Split(e.ID, "/") {
 		if len(part) > maxIDPart {

@@ -96,6 +96,7 @@ func TestSummary(t *testing.T) {
 		{"a long address", "See [this](https://a.example/" + strings.Repeat("x", 300) + ") page of many words.", 20, "See this page of…"},
 		{"much markup", strings.Repeat("*a* ", 5000), 10, "a a a a a…"},
 		{"many bytes cut in mid-rune", strings.Repeat("中", 5000), 10, "中中中中中中中中中…"},
+		{"a rune on the edge of what is read", "a" + strings.Repeat("<i></i>", 157) + "中中中", 10, "a中"},
 		{"no first paragraph in reach", "<!--" + strings.Repeat("x", 10000) + "-->\n\nOne.", 10, ""},
 	} {
 		e := &Event{Body: test.body}

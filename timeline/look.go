@@ -29,8 +29,9 @@ type Where struct {
 	All bool
 	// Paths are files or folders below the events folder, with slashes.
 	Paths []string
-	// Sure takes what is missing for gone. Without it a look that misses
-	// something changes nothing and says so by Found.Again.
+	// Sure takes what is missing for gone at once. Without it a look that misses
+	// something which the look before did not miss changes nothing, and says so
+	// by Found.Again.
 	Sure bool
 	// Progress, if not nil, is called from several goroutines with the number
 	// of files read so far and to be read.
@@ -42,7 +43,7 @@ type Found struct {
 	// IDs are the events that may differ now.
 	IDs []string
 	// Again is set where something was missing or in motion: look again, at the
-	// same place, a settle time later, and then be Sure.
+	// same place, a settle time later.
 	Again bool
 	// Read is how many files were read, Files how many there are.
 	Read, Files int
@@ -107,7 +108,14 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 			}
 		}
 	}
-	if len(gone) > 0 && !w.Sure {
+	before := t.missing
+	t.missing = make(map[string]bool, len(gone))
+	sure := true
+	for _, q := range gone {
+		t.missing[q] = true
+		sure = sure && before[q]
+	}
+	if !sure && !w.Sure {
 		return Found{Again: true, Files: len(t.files)}, nil
 	}
 	return t.take(ctx, w, s, gone)
@@ -225,9 +233,6 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 		switch {
 		case moving[i]:
 			found.Again = true
-			if e := t.kept[p]; e != nil && t.files[p] == nil {
-				found.IDs = append(found.IDs, t.set(p, &file{event: e})...)
-			}
 			if e := t.kept[p]; e != nil && t.files[p] == nil {
 				found.IDs = append(found.IDs, t.set(p, &file{event: e})...)
 			}

@@ -57,6 +57,8 @@ type Timeline struct {
 	claims map[string][]string // the paths that claim an id, sorted
 	below  map[string]int      // how many files lie below a folder
 	kept   map[string]*event.Event
+	// missing holds the files that the last look missed.
+	missing map[string]bool
 }
 
 // file is what is known of one file.

@@ -119,8 +119,8 @@ func TestAddresses(t *testing.T) {
 	}{
 		{"/timeline/", 200, ""},
 		{"/", 200, ""},
-		{"/timeline", 301, "/timeline/"},
-		{"/timeline//feeds//all.atom", 301, "/timeline/feeds/all.atom"},
+		{"/timeline", 307, "/timeline/"},
+		{"/timeline//feeds//all.atom", 307, "/timeline/feeds/all.atom"},
 		{"/timelines/", 404, ""},
 		{"/timeline/feeds/all.atom", 200, ""},
 		{"/feeds/all.atom", 200, ""},
@@ -163,7 +163,7 @@ func TestAddresses(t *testing.T) {
 				t.Errorf("%s %s: %d to %q, want %d to %q", method, tt.path, r.StatusCode, r.Header.Get("Location"), tt.status, tt.location)
 			}
 		}
-		if r := s.get("POST", tt.path); r.StatusCode != 405 && r.StatusCode != 301 {
+		if r := s.get("POST", tt.path); r.StatusCode != 405 && r.StatusCode != 307 {
 			t.Errorf("POST %s: %d", tt.path, r.StatusCode)
 		}
 	}

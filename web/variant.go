@@ -35,6 +35,9 @@ func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
 		return v, nil
 	}
 	v, err, _ := s.making.Do(fmt.Sprintf("%q %s %d %s", key.path, key.digest, key.updated, key.format), func() (any, error) {
+		if v, ok := s.variants.Get(key); ok {
+			return v, nil // made between the look above and now
+		}
 		plain, err := f.Render(format)
 		if err != nil {
 			return nil, err

@@ -301,4 +301,3 @@ func TestReplayKilled(t *testing.T) {
 		})
 	}
 }
-

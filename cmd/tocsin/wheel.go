@@ -50,6 +50,7 @@ type wheel struct {
 	turned  atomic.Bool     // the first turn is done
 	unsaved map[string]bool // ids of changes that no transaction holds yet
 	owed    bool            // everything has to be compared and published, not only what changed
+	missed  map[string]bool // ids that the last comparison of everything missed
 	faults  map[string]bool // as reported
 }
 
@@ -113,7 +114,6 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, ready func()) 
 			case again:
 				// Something was missing or in motion: only what is still
 				// missing after a settle time is gone.
-				where.Sure = true
 			default:
 				failed, wait = 0, 0
 			}
@@ -170,7 +170,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 			w.unsaved[r.Event.ID] = true
 		}
 	}
-	if found.Again && (found.Read == 0 || w.ledger.First() && !where.Sure) {
+	if found.Again && (found.Read == 0 || w.ledger.First()) {
 		return true, nil // a first look knows all there is, or its rest would be told as new
 	}
 
@@ -181,10 +181,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 		clear(w.unsaved)
 		return found.Again, nil
 	}
-	gone := func(c timeline.Change) bool { return c.Kind == timeline.Withdrawn }
-	if w.owed && !where.Sure && slices.ContainsFunc(changes, gone) {
-		// What went while nobody watched must be missing twice, too: a program
-		// may be saving it just now.
+	if w.owed && !where.Sure && w.misses(changes) {
 		return true, nil
 	}
 	now := w.now()
@@ -213,6 +210,22 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 	w.owed = false
 	w.tell(told, first, len(update.Feeds), len(planned))
 	return found.Again, nil
+}
+
+// misses says that changes withdraw something that the last comparison had not
+// missed: what went while nobody watched must be missing twice, too, as a
+// program may be saving it just now.
+func (w *wheel) misses(changes []timeline.Change) bool {
+	before := w.missed
+	w.missed = make(map[string]bool)
+	fresh := false
+	for _, c := range changes {
+		if c.Kind == timeline.Withdrawn {
+			w.missed[c.Event.ID] = true
+			fresh = fresh || !before[c.Event.ID]
+		}
+	}
+	return fresh
 }
 
 // load reads the ledger and fills the catalog from it.
@@ -263,10 +276,10 @@ func (w *wheel) enter(told []ledger.Told, now time.Time) web.Update {
 	}
 	known := func(path string) bool { return !w.ledger.Feed(path).Modified.IsZero() }
 	for _, f := range w.catalog.Touched(known) {
-		before := w.ledger.Feed(f.Path)
+		before, shown := w.ledger.Feed(f.Path), w.site.Feed(f.Path)
 		v := w.ledger.SetFeed(f.Path, f.Name, f.Digest, f.Updated, now)
 		f.Updated, f.Modified = v.Updated, v.Modified
-		if v != before || w.site.Feed(f.Path) == nil {
+		if v != before || shown == nil || shown.Total != f.Total {
 			u.Feeds = append(u.Feeds, f)
 		}
 	}

@@ -186,6 +186,12 @@ func sinkOf(name string, s notify.Sender) Sink {
 // begun.
 func open(t testing.TB, path string, sinks ...Sink) *rig {
 	t.Helper()
+	return openWith(t, path, func(*Outbox) {}, sinks...)
+}
+
+// openWith is open with other settings.
+func openWith(t testing.TB, path string, set func(*Outbox), sinks ...Sink) *rig {
+	t.Helper()
 	store, err := ledger.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
@@ -199,6 +205,7 @@ func open(t testing.TB, path string, sinks ...Sink) *rig {
 		r.backoff = func(int) time.Duration { return 10 * time.Millisecond }
 		r.poll, r.softStop = 20*time.Millisecond, time.Second
 	}
+	set(r.Outbox)
 	if err := r.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,202 @@
+package web
+
+import (
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/feed"
+)
+
+// tree returns the files below dir by their path.
+func tree(t *testing.T, dir string) map[string]fs.FileInfo {
+	t.Helper()
+	all := make(map[string]fs.FileInfo)
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		all[filepath.ToSlash(rel)], err = d.Info()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func (s *testSite) write(d *Folder, u Update, all bool) {
+	s.t.Helper()
+	if err := d.Write(u, all); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// put publishes u and writes it.
+func (s *testSite) put(d *Folder, u Update) {
+	s.t.Helper()
+	s.Update(u)
+	s.write(d, u, false)
+}
+
+// asServed fails unless each file is what its address gives.
+func (s *testSite) asServed(dir string) {
+	s.t.Helper()
+	for name := range tree(s.t, dir) {
+		address := (&url.URL{Path: "/" + strings.TrimSuffix(name, "index.html")}).EscapedPath()
+		r := s.get("GET", address)
+		file, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if r.StatusCode == 301 && strings.Contains(string(file), `url=`+r.Header.Get("Location")+`"`) {
+			continue
+		}
+		if body := text(s.t, r); r.StatusCode != 200 || body != string(file) {
+			s.t.Errorf("%s: status %d, and the file is another", address, r.StatusCode)
+		}
+	}
+}
+
+func TestFolderIsWhatIsServed(t *testing.T) {
+	s := filled(t, "https://example.org/timeline")
+	outside := t.TempDir()
+	d := &Folder{Dir: filepath.Join(outside, "a", "b", "public"), Site: s.Site}
+	for _, id := range hostile {
+		s.Update(s.set(id, evil+id, "actors: ['../../x', '.', '/']", "x", at))
+	}
+	s.write(d, Update{}, true)
+	s.asServed(d.Dir)
+	for name := range tree(t, outside) {
+		if !strings.HasPrefix(name, "a/b/public/") {
+			t.Errorf("%s is outside the folder", name)
+		}
+		if strings.Contains(name, ".tocsin-") {
+			t.Errorf("%s was left", name)
+		}
+	}
+	files := tree(t, d.Dir)
+	for _, name := range []string{"index.html", "style.css", "feeds.opml", "tags/index.html", "actors/index.html", "events/2025/raid/index.html",
+		"tags/supreme-court/index.html", "feeds/all.atom", "feeds/all.rss", "feeds/all.json", "feeds/custom/courts.atom", "feeds/actors/åse-ö.atom"} {
+		if files[name] == nil {
+			t.Errorf("no %s", name)
+		}
+	}
+	for name, fi := range files {
+		if strings.HasPrefix(name, "feeds/") && !fi.ModTime().Equal(at) {
+			t.Errorf("%s is of %v", name, fi.ModTime())
+		}
+		if fi.Mode().Perm() != 0o644 {
+			t.Errorf("%s: %v", name, fi.Mode())
+		}
+	}
+}
+
+// A file that is right already is not touched: it stays the same file.
+func TestFolderWritesWhatDiffers(t *testing.T) {
+	s := filled(t, "https://example.org")
+	d := &Folder{Dir: t.TempDir(), Site: s.Site}
+	s.write(d, Update{}, true)
+	before := tree(t, d.Dir)
+	s.write(d, Update{}, true)
+	for name, fi := range tree(t, d.Dir) {
+		if !os.SameFile(fi, before[name]) {
+			t.Errorf("%s was written again", name)
+		}
+	}
+	s.put(d, s.set("other", "Other", "tags: [Other]", "Other", at.Add(time.Hour)))
+	after := tree(t, d.Dir)
+	for name, changed := range map[string]bool{
+		"feeds/all.atom": true, "index.html": true, "feeds/tags/supreme-court.atom": false, "tags/supreme-court/index.html": false,
+		"events/2025/raid/index.html": false, "style.css": false,
+	} {
+		if os.SameFile(before[name], after[name]) == changed {
+			t.Errorf("%s: written is not %v", name, changed)
+		}
+	}
+	if !after["feeds/all.atom"].ModTime().Equal(at.Add(time.Hour)) {
+		t.Errorf("feeds/all.atom is of %v", after["feeds/all.atom"].ModTime())
+	}
+	// What somebody else changed is put right, all or nothing asked for.
+	if err := os.WriteFile(filepath.Join(d.Dir, "feeds", "all.atom"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(d.Dir, "tags", "other", "index.html")); err != nil {
+		t.Fatal(err)
+	}
+	s.write(d, Update{}, true)
+	s.asServed(d.Dir)
+	if tree(t, d.Dir)["tags/other/index.html"] == nil {
+		t.Error("a page that was taken away is not back")
+	}
+}
+
+func TestFolderForgets(t *testing.T) {
+	s := filled(t, "https://example.org")
+	d := &Folder{Dir: t.TempDir(), Site: s.Site}
+	s.put(d, s.set("gone", "Gone", "", "Gone", at))
+	s.write(d, Update{}, true)
+	gone, old := filepath.Join(d.Dir, "events", "gone", "index.html"), filepath.Join(d.Dir, "events", "old", "index.html")
+	if _, err := os.Stat(gone); err != nil {
+		t.Fatal(err)
+	}
+	u := s.withdraw("gone", at.Add(time.Hour))
+	u.Moved = map[string]string{"old": "2025/raid"}
+	s.Update(u)
+	// A turn that could not write is made good by one that writes all.
+	for _, way := range []struct {
+		u   Update
+		all bool
+	}{{u, false}, {Update{}, true}} {
+		s.write(d, way.u, way.all)
+		if _, err := os.Stat(gone); err == nil {
+			t.Error("the page of a withdrawn event is there")
+		}
+		page, err := os.ReadFile(old)
+		if err != nil || !strings.Contains(string(page), `content="0; url=https://example.org/events/2025/raid/"`) {
+			t.Errorf("the page that moved: %v\n%s", err, page)
+		}
+		s.asServed(d.Dir)
+		if err := os.WriteFile(gone, []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(old); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A format that is no longer configured leaves neither files nor links to them.
+func TestFolderOfFewerFormats(t *testing.T) {
+	s := filled(t, "https://example.org")
+	dir := t.TempDir()
+	s.write(&Folder{Dir: dir, Site: s.Site}, Update{}, true)
+	s.o.Formats = []feed.Format{feed.JSON}
+	s.write(&Folder{Dir: dir, Site: s.Site}, Update{}, true)
+	s.asServed(dir)
+	for name := range tree(t, dir) {
+		if strings.HasSuffix(name, ".atom") || strings.HasSuffix(name, ".rss") {
+			t.Errorf("%s is left", name)
+		}
+	}
+}
+
+// A folder that cannot be written to is an error, not a panic.
+func TestFolderFault(t *testing.T) {
+	s := filled(t, "https://example.org")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&Folder{Dir: filepath.Join(file, "x"), Site: s.Site}).Write(Update{}, true); err == nil || !strings.HasPrefix(err.Error(), "static folder: ") {
+		t.Errorf("error %v", err)
+	}
+}
