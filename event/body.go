@@ -84,7 +84,8 @@ func sourceLine(s string) Source {
 		if mid := strings.Index(s[open:], "]("); mid > 0 {
 			mid += open
 			if end := closing(s[mid+2:]); end >= 0 {
-				address := strings.Trim(s[mid+2:mid+2+end], "<> ")
+				address, _, _ := strings.Cut(s[mid+2:mid+2+end], ` "`) // a link's title
+				address = strings.Trim(address, "<> ")
 				after := strings.Trim(s[mid+2+end+1:], " -–—")
 				before := strings.Trim(s[:open], " -–—:")
 				note := strings.Trim(before+" "+after, " ")

@@ -88,6 +88,7 @@ func TestSourceLine(t *testing.T) {
 		"https://a.example/x and https://b.example":           {"https://a.example/x and https://b.example", "", ""},
 		"Post of 4 May, page 3":                               {"Post of 4 May, page 3", "", ""},
 		"[A](https://a.example) and [B](https://b.example/x)": {"A", "https://a.example", "and [B](https://b.example/x)"},
+		`[A](https://a.example "About A") - Post`:             {"A", "https://a.example", "Post"},
 		"": {},
 	} {
 		if got := sourceLine(text); got != want {

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"bytes"
+	"errors"
 	"html"
 	"net/url"
 	"strconv"
@@ -108,13 +109,56 @@ func (n *Entry) body() string {
 	if err != nil {
 		base = &url.URL{}
 	}
+	plain := "<pre>" + html.EscapeString(n.Event.Body) + "</pre>\n"
+	if costly(n.Event.Body) {
+		return plain
+	}
 	pc := parser.NewContext()
 	pc.Set(baseKey, base)
-	var out bytes.Buffer
+	var out limited
 	if err := markdown.Convert([]byte(n.Event.Body), &out, parser.WithContext(pc)); err != nil {
-		return "<pre>" + html.EscapeString(n.Event.Body) + "</pre>\n"
+		return plain
 	}
-	return strings.Map(legal, policy.SanitizeReader(&out).String())
+	return strings.Map(legal, policy.SanitizeReader(&out.b).String())
+}
+
+// Bounds on what Markdown may make of one body; real events reach a hundredth of
+// each. What passes them is shown as it stands.
+const (
+	maxHTML   = 2 << 20
+	maxCells  = 100_000 // of tables: short rows are filled up, 12 KB can be 40 MB
+	maxLinks  = 5_000   // [a]( without an end takes the square of their number
+	maxMarker = 500     // so does nesting, as >>>> in one line
+)
+
+// costly says that a body would take out of proportion to its length to read.
+func costly(body string) bool {
+	for l := range strings.Lines(body) {
+		if len(l) > maxMarker && len(l)-len(strings.TrimLeft(l, " \t>-+*.)0123456789")) > maxMarker {
+			return true
+		}
+	}
+	return cells(body) > maxCells || strings.Count(body, "](") > maxLinks
+}
+
+// cells returns how many cells the tables of a body may have at most.
+func cells(body string) int {
+	lines, columns := 0, 0
+	for l := range strings.Lines(body) {
+		lines++
+		columns = max(columns, strings.Count(l, "|"))
+	}
+	return lines * columns
+}
+
+// limited takes maxHTML bytes.
+type limited struct{ b bytes.Buffer }
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.b.Len()+len(p) > maxHTML {
+		return 0, errors.New("too much HTML")
+	}
+	return l.b.Write(p)
 }
 
 // legal drops the characters that XML 1.0 does not allow (section 2.2,

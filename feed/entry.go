@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"tocsin/event"
 	"tocsin/timeline"
@@ -25,12 +26,12 @@ type Entry struct {
 	// Topics are the event's tags and actors.
 	Topics []Topic
 
-	style    *Style
-	html     func() string
-	summary  func() string
-	encoded  map[Format]func() ([]byte, error)
-	estimate int
-	mark     [sha256.Size]byte
+	style   *Style
+	html    func() string
+	summary func() string
+	encoded map[Format]func() ([]byte, error)
+	most    int // what size is at most
+	mark    [sha256.Size]byte
 }
 
 // Topic is a tag or an actor with its address.
@@ -54,7 +55,7 @@ func (s *Style) NewEntry(id string, e *event.Event, published, updated time.Time
 		RSS:  sync.OnceValues(n.rss),
 		JSON: sync.OnceValues(n.json),
 	}
-	n.estimate = n.size()
+	n.most = n.bound()
 	n.mark = n.digest()
 	return n
 }
@@ -74,14 +75,45 @@ func (n *Entry) Summary() string {
 
 const summaryRunes = 300
 
-// size estimates the bytes that the entry takes in a feed, from its parts alone,
-// so that a feed's length does not depend on what happens to be encoded. Real
-// entries come within a third of it.
-func (n *Entry) size() int {
+// size is how many bytes the entry takes in a feed: the length in Atom, which
+// escapes twice and is the longest, or where an upper bound will do, that.
+func (n *Entry) size(exactly bool) int {
+	if exactly {
+		if b, err := n.encoded[Atom](); err == nil {
+			return len(b)
+		}
+	}
+	return n.most
+}
+
+// bound makes the upper bound from the parts alone, so that not all entries are
+// encoded before anybody reads them.
+func (n *Entry) bound() int {
 	e := n.Event
-	size := 1200 + len(e.Body)*13/10 + 2*len(e.Title) + 190*len(n.Topics)
+	size := 2000 + bound(e.Body) + bound(e.Title) + bound(e.Location) + 2*bound(e.Status) + 5*bound(n.URL())
+	for _, t := range n.Topics {
+		size += 200 + bound(t.Name) + bound(t.Slug)
+	}
 	for _, s := range e.Sources {
-		size += 150 + 2*len(s.Title) + 2*len(s.URL)
+		size += 200 + 2*bound(s.Title) + 3*bound(s.URL) + bound(s.Note)
+	}
+	if strings.Contains(e.Body, "]:") {
+		size += strings.Count(e.Body, "]") * bound(e.Body) // each may stand for a long address
+	}
+	return size + 26*cells(e.Body) + 2*strings.Count(e.Body, "](")*bound(n.URL())
+}
+
+// bound is what a text may take: letters their own length, twice in a bare
+// address; anything else may be markup, of which an escaped blockquote is the
+// longest.
+func bound(text string) int {
+	size := 2 * len(text)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == ' ', c >= utf8.RuneSelf:
+		default:
+			size += 48
+		}
 	}
 	return size
 }

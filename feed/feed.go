@@ -162,11 +162,20 @@ func (s *Style) newFeed(l *list) *Feed {
 // that changed within Window before the newest one did, so that a bulk import
 // does not push everything else out. The clock has no say in it.
 func (s *Style) window(all []*Entry) []*Entry {
-	size := 0
+	size, exactly := 0, false
 	for i, n := range all {
-		size += n.estimate
-		extra := i >= s.MaxEntries && (all[0].Updated.Sub(n.Updated) > s.Window || size > softBytes)
-		if extra || size > hardBytes && i > 0 {
+		extra, bound := i >= s.MaxEntries, hardBytes
+		if extra {
+			bound = softBytes
+		}
+		size += n.size(exactly)
+		if size > bound && !exactly {
+			size, exactly = 0, true
+			for _, n := range all[:i+1] {
+				size += n.size(exactly)
+			}
+		}
+		if extra && all[0].Updated.Sub(n.Updated) > s.Window || size > bound && i > 0 {
 			return append([]*Entry(nil), all[:i]...)
 		}
 	}

@@ -544,6 +544,33 @@ func TestContent(t *testing.T) {
 	}
 }
 
+// A body that would cost out of proportion to its length is shown as it stands.
+func TestCostlyBodies(t *testing.T) {
+	s := style()
+	for _, tt := range []struct {
+		name, body string
+		plain      bool
+	}{
+		{"a table that fills itself up", "|" + strings.Repeat("a|", 2000) + "\n|" + strings.Repeat("-|", 2000) + "\n" + strings.Repeat("|\n", 2000), true},
+		{"a large table", "|a|b|c|\n|-|-|-|\n" + strings.Repeat("|1|2|3|\n", 2000), false},
+		{"links without end", strings.Repeat("[a](", 50_000), true},
+		{"many links", strings.Repeat("[a](b) ", 4000), false},
+		{"nested quotes", "a\n\n" + strings.Repeat(">", 20_000), true},
+		{"nested lists", strings.Repeat("1. - ", 10_000), true},
+		{"a long rule", strings.Repeat("-", 400), false},
+		{"a long line", strings.Repeat("word ", 10_000), false},
+		{"a long address, often", strings.Repeat("[k]", 5000) + "\n\n[k]: /" + strings.Repeat("x", 10_000), true},
+		{"a very long body", strings.Repeat("a<b ", 1<<19), true},
+	} {
+		n := s.entry(an("a", "A", body(tt.body)), 1)
+		_, got, _ := strings.Cut(n.HTML(), "</p>\n") // the facts
+		if plain := strings.HasPrefix(got, "<pre>"); plain != tt.plain {
+			t.Errorf("%s: %d bytes that begin with %.60s", tt.name, len(got), got)
+		}
+		obey(t, feedsOf(s, n)["all"])
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	s := style()
 	seen := make(map[string]string)
