@@ -28,11 +28,8 @@ func build(ctx context.Context, t *terminal, args []string) error {
 		"Writes all feeds and pages into a folder, once. It notifies nobody; what is new\nwaits in the queue for the daemon.")
 	f.withJSON()
 	out := f.String("out", "", "the folder to write into (default feeds.dir)")
-	switch rest, err := f.parse(args); {
-	case err != nil:
+	if err := f.parseFlags(args); err != nil {
 		return err
-	case len(rest) > 0:
-		return &usageError{msg: fmt.Sprintf("unexpected argument %q", rest[0])}
 	}
 	c, err := f.load()
 	if err != nil {

@@ -53,6 +53,15 @@ func (f *flags) parse(args []string) (rest []string, err error) {
 	}
 }
 
+// parseFlags reads a command line that holds nothing but flags.
+func (f *flags) parseFlags(args []string) error {
+	rest, err := f.parse(args)
+	if err == nil && len(rest) > 0 {
+		return &usageError{msg: fmt.Sprintf("unexpected argument %q", rest[0])}
+	}
+	return err
+}
+
 // load reads the configuration.
 func (f *flags) load() (*config.Config, error) {
 	path, err := config.Find(*f.config)

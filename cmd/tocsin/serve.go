@@ -24,11 +24,8 @@ import (
 func serve(ctx context.Context, t *terminal, args []string) error {
 	f := newFlags(t, "serve", "[-config FILE]", "Watches the events, publishes their feeds, serves them and notifies, until it is interrupted.")
 	verbose := f.Bool("v", false, "log what is looked at, too")
-	switch rest, err := f.parse(args); {
-	case err != nil:
+	if err := f.parseFlags(args); err != nil {
 		return err
-	case len(rest) > 0:
-		return &usageError{msg: fmt.Sprintf("unexpected argument %q", rest[0])}
 	}
 	c, err := f.load()
 	if err != nil {

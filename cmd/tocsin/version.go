@@ -11,11 +11,8 @@ import (
 func printVersion(_ context.Context, t *terminal, args []string) error {
 	f := newFlags(t, "version", "", "Prints the version.")
 	f.withJSON()
-	switch rest, err := f.parse(args); {
-	case err != nil:
+	if err := f.parseFlags(args); err != nil {
 		return err
-	case len(rest) > 0:
-		return &usageError{msg: fmt.Sprintf("unexpected argument %q", rest[0])}
 	}
 	v := struct {
 		Version string `json:"version"`

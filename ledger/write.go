@@ -1,0 +1,103 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Write writes all that Apply and SetFeed entered since Load or the last Write,
+// in the caller's transaction. When that has been committed, the caller calls
+// Written.
+func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
+	// A withdrawn or moved record gives its id free before another takes it.
+	rows := slices.SortedFunc(maps.Values(l.changed), func(a, b *Record) int {
+		return cmp.Compare(a.EntryID, b.EntryID)
+	})
+	free, err := tx.PrepareContext(ctx, `UPDATE events SET withdrawn = 1 WHERE entry_id = ? AND withdrawn IS NULL`)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	defer free.Close()
+	put, err := tx.PrepareContext(ctx, `INSERT INTO events (entry_id, id, revision, published, updated, withdrawn, record)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (entry_id) DO UPDATE SET id = excluded.id, revision = excluded.revision,
+		published = excluded.published, updated = excluded.updated, withdrawn = excluded.withdrawn, record = excluded.record`)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	defer put.Close()
+	for _, r := range rows {
+		if _, err := free.ExecContext(ctx, r.EntryID); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	for _, r := range rows {
+		var withdrawn any
+		if !r.Withdrawn.IsZero() {
+			withdrawn = r.Withdrawn.UnixMicro()
+		}
+		body, err := encode(r.Event)
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		if _, err := put.ExecContext(ctx, r.EntryID, r.Event.ID, r.Event.Revision,
+			r.Published.UnixMicro(), r.Updated.UnixMicro(), withdrawn, string(body)); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	for old, entry := range l.moved {
+		query, args := `INSERT OR REPLACE INTO moves (old_id, entry_id) VALUES (?, ?)`, []any{old, entry}
+		if entry == "" {
+			query, args = `DELETE FROM moves WHERE old_id = ?`, []any{old}
+		}
+		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	for t, slug := range l.given {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO slugs (kind, key, slug) VALUES (?, ?, ?)`, t.Kind, t.Key, slug); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	if err := l.writeFeeds(ctx, tx); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	if !l.looked.IsZero() {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('first_look', ?)`, l.looked.UTC().Format(time.RFC3339)); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
+	put, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO feeds (path, name, digest, modified, updated) VALUES (?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer put.Close()
+	for path, v := range l.changedFeeds {
+		if _, err := put.ExecContext(ctx, path, v.Name, v.Digest, v.Modified.UnixMicro(), v.Updated.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Pending says that there is something to write.
+func (l *Ledger) Pending() bool {
+	return len(l.changed)+len(l.moved)+len(l.given)+len(l.changedFeeds) > 0 || !l.looked.IsZero()
+}
+
+// Written forgets what was written.
+func (l *Ledger) Written() {
+	clear(l.changed)
+	clear(l.moved)
+	clear(l.given)
+	clear(l.changedFeeds)
+	l.looked = time.Time{}
+}
