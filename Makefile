@@ -13,7 +13,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tocsin ./cmd/tocsin
 
 test:
-	$(GO) test -race ./...
+	$(GO) test -race -timeout 20m ./...
 
 # All that can be said without running the program. staticcheck is pinned in
 # go.mod; `make -k check` goes on after a fault.
