@@ -64,7 +64,7 @@ func BenchmarkRender(b *testing.B) {
 func BenchmarkReplace(b *testing.B) {
 	s := style()
 	rnd := rand.New(rand.NewPCG(1, 9))
-	template := usual(rnd, 0)
+	template := an("e", "An event with a title of usual length", importance(7))
 	entries := make([]*Entry, 100_000)
 	for i := range entries {
 		e := *template

@@ -30,6 +30,7 @@ type Entry struct {
 	html    func() string
 	summary func() string
 	encoded map[Format]func() ([]byte, error)
+	likely  int // what size is, about
 	most    int // what size is at most
 	mark    [sha256.Size]byte
 }
@@ -49,13 +50,15 @@ func (s *Style) NewEntry(id string, e *event.Event, published, updated time.Time
 		n.Topics = append(n.Topics, Topic{Topic: t, Name: names[i], Slug: slug(t)})
 	}
 	n.html = sync.OnceValue(n.content)
-	n.summary = sync.OnceValue(func() string { return e.Summary(summaryRunes) })
+	n.summary = sync.OnceValue(func() string {
+		return cmp.Or(e.Summary(summaryRunes), strings.Join(n.facts(), " · "))
+	})
 	n.encoded = map[Format]func() ([]byte, error){
 		Atom: sync.OnceValues(n.atom),
 		RSS:  sync.OnceValues(n.rss),
 		JSON: sync.OnceValues(n.json),
 	}
-	n.most = n.bound()
+	n.likely, n.most = n.estimate(), n.bound()
 	n.mark = n.digest()
 	return n
 }
@@ -69,9 +72,7 @@ func (n *Entry) HTML() string { return n.html() }
 
 // Summary is the beginning as plain text; of an event without a body its facts,
 // as JSON Feed and readers want some text in each entry.
-func (n *Entry) Summary() string {
-	return cmp.Or(n.Event.Summary(summaryRunes), strings.Join(n.facts(), " · "))
-}
+func (n *Entry) Summary() string { return n.summary() }
 
 const summaryRunes = 300
 
@@ -86,8 +87,18 @@ func (n *Entry) size(exactly bool) int {
 	return n.most
 }
 
-// bound makes the upper bound from the parts alone, so that not all entries are
-// encoded before anybody reads them.
+// estimate and bound are made from the parts alone, so that not all entries are
+// encoded before anybody reads them. Real entries come within a third of the
+// estimate.
+func (n *Entry) estimate() int {
+	e := n.Event
+	size := 1200 + len(e.Body)*13/10 + 2*len(e.Title) + 190*len(n.Topics)
+	for _, s := range e.Sources {
+		size += 150 + 2*len(s.Title) + 2*len(s.URL)
+	}
+	return size
+}
+
 func (n *Entry) bound() int {
 	e := n.Event
 	size := 2000 + bound(e.Body) + bound(e.Title) + bound(e.Location) + 2*bound(e.Status) + 5*bound(n.URL())

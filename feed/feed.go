@@ -61,9 +61,10 @@ func (f Format) Name() string {
 }
 
 // Bounds on a feed's size. Readers give up on large ones; what stays in beyond
-// Style.MaxEntries keeps under the first bound, and nothing passes the second.
+// Style.MaxEntries likely keeps under the first bound (with what an estimate
+// errs by, under 512 KB), and no two entries pass the second.
 const (
-	softBytes = 480_000
+	softBytes = 380_000
 	hardBytes = 4_500_000
 )
 
@@ -162,20 +163,20 @@ func (s *Style) newFeed(l *list) *Feed {
 // that changed within Window before the newest one did, so that a bulk import
 // does not push everything else out. The clock has no say in it.
 func (s *Style) window(all []*Entry) []*Entry {
-	size, exactly := 0, false
+	likely, most, exactly := 0, 0, false
 	for i, n := range all {
-		extra, bound := i >= s.MaxEntries, hardBytes
-		if extra {
-			bound = softBytes
+		likely += n.likely
+		if i >= s.MaxEntries && (all[0].Updated.Sub(n.Updated) > s.Window || likely > softBytes) {
+			return append([]*Entry(nil), all[:i]...)
 		}
-		size += n.size(exactly)
-		if size > bound && !exactly {
-			size, exactly = 0, true
+		most += n.size(exactly)
+		if most > hardBytes && !exactly {
+			most, exactly = 0, true
 			for _, n := range all[:i+1] {
-				size += n.size(exactly)
+				most += n.size(exactly)
 			}
 		}
-		if extra && all[0].Updated.Sub(n.Updated) > s.Window || size > bound && i > 0 {
+		if most > hardBytes && i > 0 {
 			return append([]*Entry(nil), all[:i]...)
 		}
 	}

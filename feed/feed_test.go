@@ -567,7 +567,9 @@ func TestCostlyBodies(t *testing.T) {
 		if plain := strings.HasPrefix(got, "<pre>"); plain != tt.plain {
 			t.Errorf("%s: %d bytes that begin with %.60s", tt.name, len(got), got)
 		}
-		obey(t, feedsOf(s, n)["all"])
+		if len(tt.body) < 50_000 {
+			obey(t, feedsOf(s, n)["all"])
+		}
 	}
 }
 

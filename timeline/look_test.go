@@ -195,26 +195,34 @@ func TestSameBytesAgain(t *testing.T) {
 	}
 }
 
-func TestGoneOnlyWhenSure(t *testing.T) {
+func TestGoneWhenMissedTwice(t *testing.T) {
 	f := newFolder(t)
-	f.write("a.md", "A")
-	f.write("b.md", "B")
+	for _, p := range []string{"a.md", "b.md", "c.md", "d.md"} {
+		f.write(p, "T")
+	}
 	f.all()
 	f.remove("a.md")
 	f.write("b.md", "B2")
-	for range 2 {
-		found := f.look(Where{All: true})
+	deferred := func(w Where) {
+		t.Helper()
+		found := f.look(w)
 		if !found.Again || len(found.IDs) != 0 || found.Read != 0 {
 			t.Errorf("a look that misses a file: %+v", found)
 		}
-		f.has("a=A", "b=B")
+		f.has("a=T", "b=T", "c=T", "d=T")
 	}
-	found := f.look(Where{Paths: []string{"a.md", "b.md"}, Sure: true})
-	ids(t, found, "a", "b")
-	if found.Again || found.Files != 1 {
-		t.Errorf("a sure look: %+v", found)
+	deferred(Where{All: true})
+	f.remove("c.md") // which the look before did not miss
+	deferred(Where{All: true})
+	f.look(Where{Paths: []string{"d.md"}}) // which misses nothing
+	deferred(Where{Paths: []string{"a.md"}})
+	deferred(Where{Paths: []string{"a.md", "b.md", "c.md"}})
+	found := f.look(Where{Paths: []string{"a.md", "b.md", "c.md"}})
+	ids(t, found, "a", "b", "c")
+	if found.Again || found.Files != 2 {
+		t.Errorf("the second look: %+v", found)
 	}
-	f.has("b=B2")
+	f.has("b=B2", "d=T")
 
 	// What is back by the second look was never gone.
 	f.remove("b.md")
@@ -222,8 +230,13 @@ func TestGoneOnlyWhenSure(t *testing.T) {
 		t.Error("a missing file asks for no second look")
 	}
 	f.write("b.md", "B2")
-	ids(t, f.look(Where{Paths: []string{"b.md"}, Sure: true}))
-	f.has("b=B2")
+	ids(t, f.look(Where{Paths: []string{"b.md"}}))
+	f.has("b=B2", "d=T")
+
+	// Who is sure needs no second look.
+	f.remove("b.md")
+	ids(t, f.look(Where{Paths: []string{"b.md"}, Sure: true}), "b")
+	f.has("d=T")
 }
 
 func TestFolders(t *testing.T) {
@@ -361,10 +374,10 @@ func TestKeep(t *testing.T) {
 	if found := f.look(Where{All: true}); !found.Again || len(found.IDs) != 0 {
 		t.Errorf("a first look that misses a file: %+v", found)
 	}
-	found := f.all()
+	found := f.look(Where{All: true})
 	ids(t, found, "b")
 	if found.Again {
-		t.Errorf("a sure first look: %+v", found)
+		t.Errorf("the second look: %+v", found)
 	}
 	if found := f.look(Where{All: true}); found.Again {
 		t.Errorf("the look behind it: %+v", found)

@@ -85,7 +85,7 @@ func Empty(o Options) *Timeline {
 
 // Keep gives the last good versions of events from before a restart: one stands
 // in for its file where the file does not parse on the first look, and a file
-// that is missing then is gone only where that look is Sure.
+// that is missing then is gone only where the look behind it misses it, too.
 func (t *Timeline) Keep(events iter.Seq[*event.Event]) {
 	for e := range events {
 		t.kept[e.Path] = e
