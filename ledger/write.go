@@ -58,8 +58,13 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
+	give, err := tx.PrepareContext(ctx, `INSERT INTO slugs (kind, key, slug) VALUES (?, ?, ?)`)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	defer give.Close()
 	for t, slug := range l.given {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO slugs (kind, key, slug) VALUES (?, ?, ?)`, t.Kind, t.Key, slug); err != nil {
+		if _, err := give.ExecContext(ctx, t.Kind, t.Key, slug); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait; the machine may be busy.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // rig is a daemon with a folder of its own and a receiver of its webhooks.
 type rig struct {
