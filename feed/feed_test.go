@@ -549,21 +549,25 @@ func TestCostlyBodies(t *testing.T) {
 	s := style()
 	for _, tt := range []struct {
 		name, body string
+		costly     bool // to read
 		plain      bool
 	}{
-		{"a table that fills itself up", "|" + strings.Repeat("a|", 2000) + "\n|" + strings.Repeat("-|", 2000) + "\n" + strings.Repeat("|\n", 2000), true},
-		{"a large table", "|a|b|c|\n|-|-|-|\n" + strings.Repeat("|1|2|3|\n", 2000), false},
-		{"links without end", strings.Repeat("[a](", 50_000), true},
-		{"many links", strings.Repeat("[a](b) ", 4000), false},
-		{"nested quotes", "a\n\n" + strings.Repeat(">", 20_000), true},
-		{"nested lists", strings.Repeat("1. - ", 10_000), true},
-		{"a long rule", strings.Repeat("-", 400), false},
-		{"a long line", strings.Repeat("word ", 10_000), false},
-		{"a long address, often", strings.Repeat("[k]", 5000) + "\n\n[k]: /" + strings.Repeat("x", 10_000), true},
-		{"a very long body", strings.Repeat("a<< ", 1<<18), true},
+		{"a table that fills itself up", "|" + strings.Repeat("a|", 2000) + "\n|" + strings.Repeat("-|", 2000) + "\n" + strings.Repeat("|\n", 2000), true, true},
+		{"a large table", "|a|b|c|\n|-|-|-|\n" + strings.Repeat("|1|2|3|\n", 2000), false, false},
+		{"links without end", strings.Repeat("[a](", 50_000), true, true},
+		{"many links", strings.Repeat("[a](b) ", 4000), false, false},
+		{"nested quotes", "a\n\n" + strings.Repeat(">", 20_000), true, true},
+		{"nested lists", strings.Repeat("1. - ", 10_000), true, true},
+		{"a long rule", strings.Repeat("-", 400), false, false},
+		{"a long line", strings.Repeat("word ", 10_000), false, false},
+		{"a long address, often", strings.Repeat("[k]", 5000) + "\n\n[k]: /" + strings.Repeat("x", 10_000), false, true},
+		{"escapes", strings.Repeat("<", 600_000), false, true},
 	} {
 		n := s.entry(an("a", "A", body(tt.body)), 1)
 		_, got, _ := strings.Cut(n.HTML(), "</p>\n") // the facts
+		if costly(tt.body) != tt.costly {
+			t.Errorf("%s: costly is %v", tt.name, !tt.costly)
+		}
 		if plain := strings.HasPrefix(got, "<pre>"); plain != tt.plain {
 			t.Errorf("%s: %d bytes that begin with %.60s", tt.name, len(got), got)
 		}
