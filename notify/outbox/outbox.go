@@ -22,11 +22,11 @@
 //
 // # States
 //
-//	waiting ──▶ delivered     taken: removed after 30 days
-//	   │ ▲────▶ failed        refused for good, or not taken within RetryFor: kept
-//	   │ └────▶ cancelled     by Cancel: removed after 30 days
-//	   └──────────◀────────── failed and cancelled ones, by Retry, under the same id
+//	waiting ──▶ delivered     taken; removed after 30 days
+//	        ──▶ failed        refused for good, or not taken within RetryFor; kept
+//	        ──▶ cancelled     by Cancel; removed after 30 days
 //
+// Retry makes failed and cancelled deliveries wait again, under the id they have.
 // The first attempt is always made, however long a delivery had to wait for it:
 // RetryFor bounds the attempts after a failed one.
 //
@@ -47,8 +47,8 @@
 //
 // The package's files: plan.go makes deliveries and gives them their turn,
 // attempt.go is one attempt, sink.go what is known of a sink while tocsin runs,
-// keep.go mends and prunes, command.go is for the commands, river.go is what
-// River needs.
+// keep.go mends and prunes, record.go and command.go are what commands read and
+// change, river.go is what River needs.
 package outbox
 
 import (
