@@ -207,6 +207,8 @@ func (w *Watch) check(d *decoder) {
 	if w.Poll != 0 && w.Poll < 100*time.Millisecond {
 		d.reject("watch.poll", w.Poll, "an interval to poll at; write 0s for none, or at least 100ms")
 	}
+	d.between("watch.hold.events", w.Hold.Events, 0, 1<<30)
+	d.between("watch.hold.percent", w.Hold.Percent, 0, 100)
 }
 
 // least checks a duration that must not be shorter than least.

@@ -177,6 +177,20 @@ type Watch struct {
 	// waiting for notifications, for network file systems: 0 or at least
 	// 100 ms. Default: 0s.
 	Poll time.Duration `yaml:"poll"`
+
+	// Hold says when a withdrawal is held.
+	Hold Hold `yaml:"hold"`
+}
+
+// Hold says how much is withdrawn at once without being asked for: a withdrawal
+// of more than Events events that are more than Percent of all is held until they
+// are back, or until `tocsin accept`.
+type Hold struct {
+	// Events is 0 or more. Default: 100.
+	Events int `yaml:"events"`
+
+	// Percent is 0 to 100; at 100 nothing is held. Default: 50.
+	Percent int `yaml:"percent"`
 }
 
 // Feeds says which feeds there are and what stands in them.
@@ -411,6 +425,7 @@ func Default() Config {
 			Settle:   500 * time.Millisecond,
 			MaxDelay: 10 * time.Second,
 			Rescan:   "@every 15m",
+			Hold:     Hold{Events: 100, Percent: 50},
 		},
 		Feeds: Feeds{
 			Formats:     []string{"atom", "rss", "json"},

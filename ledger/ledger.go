@@ -15,7 +15,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -101,8 +100,13 @@ func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 		changedFeeds: make(map[string]Validators),
 	}
 	if err := l.load(ctx, s.db); err != nil {
-		return nil, fmt.Errorf("store %s: %w", s.path, err)
+		return nil, s.fault(err)
 	}
+	looked, err := s.Looked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.first = !looked
 	return l, nil
 }
 
@@ -118,7 +122,7 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 		}
 		e, err := decode(body)
 		if err != nil {
-			return fmt.Errorf("the record of %s: %w", r.EntryID, err)
+			return &CorruptError{Cause: fmt.Sprintf("the record of %s: %v", r.EntryID, err)}
 		}
 		r.Event, r.Published, r.Updated = e, fromMicro(published), fromMicro(updated)
 		if withdrawn != 0 {
@@ -163,12 +167,7 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	var at string
-	err = db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'first_look'`).Scan(&at)
-	if errors.Is(err, sql.ErrNoRows) {
-		l.first, err = true, nil
-	}
-	return err
+	return nil
 }
 
 // each calls f for each row of a query.
@@ -219,6 +218,9 @@ func (l *Ledger) Told(id string) *event.Event {
 	}
 	return nil
 }
+
+// Len returns the number of public events.
+func (l *Ledger) Len() int { return len(l.public) }
 
 // Public returns the records of all public events, in no order.
 func (l *Ledger) Public() iter.Seq[*Record] { return maps.Values(l.public) }
@@ -285,7 +287,7 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 			after.EntryID, after.Published, after.Updated = before.EntryID, before.Published, before.Updated
 		}
 		switch c.Kind {
-		case timeline.New:
+		case timeline.New, timeline.Copied:
 			if before == nil {
 				after.EntryID = l.mint(c.Event.ID)
 				if p := c.Event.Published; !p.IsZero() {

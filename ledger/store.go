@@ -32,8 +32,15 @@ var ErrNewer = errors.New("the state was written by a newer tocsin; install that
 // Open opens the state at path for the one process that changes it: makes the
 // folder and the file where there is none, takes the exclusive lock (beside the
 // file, with the ending .lock) and brings the schema up to date. The error is
-// ErrLocked where another process holds the lock.
-func Open(ctx context.Context, path string) (*Store, error) {
+// ErrLocked where another process holds the lock. A damaged state is set aside;
+// the error is then a *CorruptError, and ErrSetAside from then on.
+func Open(ctx context.Context, path string) (*Store, error) { return open(ctx, path, false) }
+
+// OpenAnew is Open for one who knows that a state was set aside: where there is
+// none, a new one is begun.
+func OpenAnew(ctx context.Context, path string) (*Store, error) { return open(ctx, path, true) }
+
+func open(ctx context.Context, path string, anew bool) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -45,13 +52,21 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		return nil, fmt.Errorf("store %s: %w; stop it first, or give each its own store", path, ErrLocked)
 	}
 	s := &Store{path: path, lock: lock}
-	if err := s.connect(ctx); err != nil {
-		s.Close()
-		return nil, err
-	}
-	if err := s.migrate(ctx); err != nil {
-		s.Close()
-		return nil, err
+	for _, step := range []func() error{
+		func() error { return s.look(anew) },
+		func() error { return s.connect(ctx) },
+		func() error { return s.examine(ctx) },
+		func() error { return s.migrate(ctx) },
+		s.own,
+	} {
+		err := step()
+		if corrupt := (*CorruptError)(nil); errors.As(err, &corrupt) {
+			err = s.SetAside(corrupt)
+		}
+		if err != nil {
+			s.Close()
+			return nil, err
+		}
 	}
 	return s, nil
 }
@@ -97,7 +112,7 @@ func (s *Store) connect(ctx context.Context) error {
 	db.SetMaxIdleConns(4)
 	s.db = db
 	if err := db.PingContext(ctx); err != nil {
-		return fmt.Errorf("store %s: %w", s.path, err)
+		return s.fault(err)
 	}
 	return nil
 }
@@ -152,7 +167,7 @@ func (s *Store) Copy(ctx context.Context, to string) error {
 func (s *Store) version(ctx context.Context) (int, error) {
 	var v int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
-		return 0, fmt.Errorf("store %s: %w", s.path, err)
+		return 0, s.fault(err)
 	}
 	return v, nil
 }
@@ -163,9 +178,6 @@ func (s *Store) migrate(ctx context.Context) error {
 	v, err := s.version(ctx)
 	if err != nil {
 		return err
-	}
-	if v > len(migrations) {
-		return fmt.Errorf("store %s: schema %d, this tocsin knows %d: %w", s.path, v, len(migrations), ErrNewer)
 	}
 	for ; v < len(migrations); v++ {
 		err := s.Write(ctx, func(tx *sql.Tx) error {

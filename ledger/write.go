@@ -72,7 +72,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	if !l.looked.IsZero() {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('first_look', ?)`, l.looked.UTC().Format(time.RFC3339)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, ?)`, metaFirstLook, l.looked.UTC().Format(time.RFC3339)); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}

@@ -8,7 +8,7 @@
 //     Fields changed; one that lifts the event to or over the rule's
 //     min_importance is raised, whatever Fields says;
 //   - a withdrawn event goes out where its last public version matched;
-//   - a moved event goes nowhere.
+//   - a moved event goes nowhere, nor does a copy of one.
 //
 // What is left must be of a kind in the rule's On. More than Burst of them make
 // one batch, most important first.

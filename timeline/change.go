@@ -21,6 +21,10 @@ const (
 	// Moved: the same meaning at another path or under another id. The world is
 	// not told.
 	Moved Kind = "moved"
+	// Copied: not known before, but of the title and date of another that moved
+	// in the same turn. It is an event of its own; the world is not told, as it
+	// knows what it says.
+	Copied Kind = "copied"
 )
 
 // Change is the difference that two moments make for one event.
@@ -41,7 +45,7 @@ type Change struct {
 // now gives an event as it is public at this moment, told gives it as the world
 // knows it; nil is none. A withdrawn and a new event with one title and date
 // are one event that moved; where several qualify, they pair in the order of
-// their ids.
+// their ids, and a new one that is left over is a copy.
 func Compare(ids []string, now, told func(id string) *event.Event) []Change {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	type what struct{ title, date string }
@@ -54,6 +58,10 @@ func Compare(ids []string, now, told func(id string) *event.Event) []Change {
 		}
 	}
 	moved := make(map[string]bool) // ids that are another event's past
+	known := make(map[what]bool)   // what gone events were
+	for k := range gone {
+		known[k] = true
+	}
 	for _, id := range ids {
 		e, before := now(id), told(id)
 		if e == nil {
@@ -67,6 +75,8 @@ func Compare(ids []string, now, told func(id string) *event.Event) []Change {
 			}
 		}
 		switch {
+		case before == nil && known[keyOf(e)]:
+			changes = append(changes, Change{Kind: Copied, Event: e})
 		case before == nil:
 			changes = append(changes, Change{Kind: New, Event: e})
 		case before.Revision != e.Revision:

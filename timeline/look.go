@@ -29,22 +29,36 @@ type Where struct {
 	All bool
 	// Paths are files or folders below the events folder, with slashes.
 	Paths []string
-	// Sure takes what is missing for gone at once. Without it a look that misses
-	// something which the look before did not miss changes nothing, and says so
-	// by Found.Again.
+	// Sure takes what is missing for gone at once, and files as they are.
+	// Without it a look that misses something which the look before did not
+	// miss, or that finds a file which has not rested, is held.
 	Sure bool
+	// Overdue says that the folder does not rest, and that all of this place will
+	// be named again: files that have rested are taken over, the others are
+	// left for later, and nothing is gone yet.
+	Overdue bool
 	// Progress, if not nil, is called from several goroutines with the number
 	// of files read so far and to be read.
 	Progress func(done, all int)
+}
+
+// places are the paths to look at.
+func (w Where) places() []string {
+	if w.All {
+		return []string{"."}
+	}
+	return w.Paths
 }
 
 // Found is what a look found.
 type Found struct {
 	// IDs are the events that may differ now.
 	IDs []string
-	// Again is set where something was missing or in motion: look again, at the
-	// same place, a settle time later.
-	Again bool
+	// Again is where to look again, a settle time later: something was missing
+	// or in motion. Nil: nowhere.
+	Again []string
+	// Held says that the look has changed nothing, for the same reason.
+	Held bool
 	// Read is how many files were read, Files how many there are.
 	Read, Files int
 }
@@ -68,9 +82,10 @@ func statOf(fi fs.FileInfo) stat {
 
 // survey is what a walk found, before anything is read.
 type survey struct {
-	present map[string]stat
-	faults  map[string]error // files that are there and cannot be looked at
-	blind   map[string]error // folders that cannot be read
+	present  map[string]stat
+	faults   map[string]error // files that are there and cannot be looked at
+	blind    map[string]error // folders that cannot be read
+	restless []string         // files of present that are left for later
 }
 
 // Look brings the timeline up to date. An error means that nothing changed;
@@ -83,9 +98,8 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 	if err != nil {
 		return Found{}, fmt.Errorf("%w: %w", ErrRoot, err)
 	}
-	if w.All {
-		w.Paths = []string{"."}
-	}
+	w.Paths = w.places()
+	w.All = slices.Contains(w.Paths, ".")
 	s := survey{present: make(map[string]stat), faults: make(map[string]error), blind: make(map[string]error)}
 	for _, p := range w.Paths {
 		if err := t.walk(ctx, path.Clean(p), &s); err != nil {
@@ -108,17 +122,89 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 			}
 		}
 	}
+	if w.Sure {
+		return t.take(ctx, w, s, gone)
+	}
+	now := t.o.Now()
+	gone, missing := t.judge(gone, w.Overdue, now)
+	if t.rest(&s, w.Overdue, now) && !missing {
+		return t.take(ctx, w, s, gone)
+	}
+	return Found{Again: w.Paths, Held: true, Files: len(t.files)}, nil
+}
+
+// patience is how long something must be missing from a folder that never rests
+// until it is gone.
+const patience = 10 * time.Minute
+
+// judge returns what is gone for good of what a look missed: what the look before
+// missed, too. hold asks for that second look. In a folder that does not rest
+// nothing is gone before patience is over: what is missing may be on its way to
+// another place.
+func (t *Timeline) judge(gone []string, overdue bool, now time.Time) (sure []string, hold bool) {
 	before := t.missing
-	t.missing = make(map[string]bool, len(gone))
-	sure := true
+	t.missing = make(map[string]time.Time, len(gone))
 	for _, q := range gone {
-		t.missing[q] = true
-		sure = sure && before[q]
+		since, ok := before[q]
+		if !ok {
+			since = now
+		}
+		t.missing[q] = since
+		if overdue && now.Sub(since) >= patience {
+			sure = append(sure, q)
+		}
+		hold = hold || !ok
 	}
-	if !sure && !w.Sure {
-		return Found{Again: true, Files: len(t.files)}, nil
+	if overdue {
+		return sure, false
 	}
-	return t.take(ctx, w, s, gone)
+	return gone, hold
+}
+
+// rest reports whether a survey can be taken over: no file of it may be so young
+// that a program may still be writing it. After Options.MaxDelay, or where the
+// folder does not rest, those files alone are left out, each for MaxDelay at
+// most.
+func (t *Timeline) rest(s *survey, overdue bool, now time.Time) bool {
+	before := t.young
+	t.young = make(map[string]time.Time)
+	for p, st := range s.present {
+		if f := t.files[p]; f != nil && f.stat == st || !t.isYoung(st, now) {
+			continue
+		}
+		since, ok := before[p]
+		if !ok {
+			since = now
+		}
+		t.young[p] = since
+	}
+	if len(t.young) == 0 {
+		t.held = time.Time{}
+		return true
+	}
+	if t.held.IsZero() {
+		t.held = now
+	}
+	if !overdue && now.Sub(t.held) < t.o.MaxDelay {
+		return false
+	}
+	t.held = time.Time{}
+	for p, since := range t.young {
+		if now.Sub(since) < t.o.MaxDelay {
+			s.restless = append(s.restless, p)
+		}
+	}
+	return true
+}
+
+// maxSkew is how far the clock of a file system may be ahead. A file from
+// further in the future tells nothing: the clock was put back.
+const maxSkew = time.Minute
+
+// isYoung says that a file changed less than a settle time ago.
+func (t *Timeline) isYoung(st stat, now time.Time) bool {
+	age := now.Sub(time.Unix(0, st.ctime))
+	return age < t.o.Settle && age > -maxSkew
 }
 
 // walk surveys p and all below it.
@@ -199,8 +285,12 @@ func reason(err error) string {
 // take reads what differs and replaces what is known.
 func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (Found, error) {
 	var differ []string
+	left := make(map[string]bool, len(s.restless))
+	for _, p := range s.restless {
+		left[p] = true
+	}
 	for p, st := range s.present {
-		if f := t.files[p]; f == nil || f.stat != st {
+		if f := t.files[p]; (f == nil || f.stat != st) && !left[p] {
 			differ = append(differ, p)
 		}
 	}
@@ -230,14 +320,16 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 
 	found := Found{Read: len(differ)}
 	for i, p := range differ {
-		switch {
-		case moving[i]:
-			found.Again = true
-			if e := t.kept[p]; e != nil && t.files[p] == nil {
-				found.IDs = append(found.IDs, t.set(p, &file{event: e})...)
-			}
-		default:
+		if moving[i] {
+			found.Again = append(found.Again, p)
+			left[p] = true
+		} else {
 			found.IDs = append(found.IDs, t.set(p, read[i])...)
+		}
+	}
+	for p := range left {
+		if e := t.kept[p]; e != nil && t.files[p] == nil {
+			found.IDs = append(found.IDs, t.set(p, &file{event: e})...)
 		}
 	}
 	for p, err := range s.faults {
@@ -250,7 +342,7 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	for _, p := range gone {
 		found.IDs = append(found.IDs, t.set(p, nil)...)
 	}
-	if w.All && !found.Again {
+	if w.All && len(left) == 0 {
 		clear(t.kept)
 	}
 	found.Files = len(t.files)
@@ -276,7 +368,7 @@ func (t *Timeline) read(p string) (f *file, moving bool) {
 	f = &file{stat: after, sum: sha256.Sum256(data)}
 	// A file that changed just now may change again within the clock's tick
 	// and look the same: read it again the next time.
-	if t.o.Now().Sub(time.Unix(0, after.ctime)) < t.o.Settle {
+	if t.isYoung(after, t.o.Now()) {
 		f.stat = stat{}
 	}
 	if f.sum == old.sum {

@@ -4,10 +4,13 @@
 // Look goes where a hint points and brings the Timeline up to date: it compares
 // what the file system says of each file (size, times, inode, device) with what
 // it said before, reads and parses only what differs, and keeps the last good
-// version of a file that does not parse. A file that seems to be gone defers the
-// whole look: the caller comes back a settle time later, and only what is gone
-// on both looks is. A file that changed while it was read stays as it was known
-// until then. A folder that cannot be read removes nothing.
+// version of a file that does not parse. A file that seems to be gone holds the
+// whole look, and so does one that changed less than a settle time ago: the
+// caller comes back a settle time later, and only what is missing on both looks is
+// gone. A file that changed while it was read stays as it was known until then.
+// In a folder that does not rest, what has rested is taken over, and what is
+// missing is gone only when the folder has rested. A folder that cannot be read
+// removes nothing.
 //
 // Of several files that claim one id the first path in byte order stands; the
 // others are faults. Drafts are known but not public.
@@ -45,6 +48,8 @@ type Options struct {
 	// Settle is how long a file must have rested for its stat to vouch for its
 	// content.
 	Settle time.Duration
+	// MaxDelay is how long a look waits for files that do not rest.
+	MaxDelay time.Duration
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -57,8 +62,9 @@ type Timeline struct {
 	claims map[string][]string // the paths that claim an id, sorted
 	below  map[string]int      // how many files lie below a folder
 	kept   map[string]*event.Event
-	// missing holds the files that the last look missed.
-	missing map[string]bool
+	missing map[string]time.Time // files that the last look missed, and since when
+	young   map[string]time.Time // files that had not rested at the last look, and since when
+	held    time.Time            // since when looks are held for such files; zero: they are not
 }
 
 // file is what is known of one file.

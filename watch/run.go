@@ -56,7 +56,7 @@ func (w *Watcher) loop(ctx context.Context) {
 		case <-w.quit:
 			return
 		case out <- hint:
-			w.pending.taken(time.Now())
+			w.pending.taken(hint, time.Now())
 		case <-ready:
 			w.notice(time.Now())
 		case <-rescan:
@@ -102,7 +102,7 @@ func (w *Watcher) offer(now time.Time) (h Hint, at time.Time, ok bool) {
 			return Hint{}, time.Time{}, false
 		}
 	}
-	return w.pending.hint(), time.Time{}, true
+	return w.pending.hint(now), time.Time{}, true
 }
 
 // notice takes what the source has drained.

@@ -78,8 +78,8 @@ func (s *settler) due() (time.Time, bool) {
 }
 
 // hint returns the pending hint and leaves it pending.
-func (s *settler) hint() Hint {
-	h := Hint{Full: s.full, Why: s.why}
+func (s *settler) hint(now time.Time) Hint {
+	h := Hint{Full: s.full, Why: s.why, Overdue: s.burst && now.Before(s.last.Add(s.settle))}
 	for dir, set := range s.names {
 		if dir != "." && s.covered(dir) {
 			continue
@@ -92,10 +92,15 @@ func (s *settler) hint() Hint {
 	return h
 }
 
-// taken notes that the pending hint was handed over.
-func (s *settler) taken(now time.Time) {
-	s.clear()
+// taken notes that the pending hint was handed over. An overdue one stays
+// pending, as the beginning of what comes next.
+func (s *settler) taken(h Hint, now time.Time) {
 	s.handed = now
+	if h.Overdue {
+		s.first = now
+		return
+	}
+	s.clear()
 }
 
 func (s *settler) note(why string) {

@@ -21,7 +21,7 @@ func TestSettlerDue(t *testing.T) {
 	type step func(s *settler)
 	event := func(ms int) step { return func(s *settler) { s.events(at(ms), "notified", "a") } }
 	demand := func(s *settler) { s.demand("rescan") }
-	taken := func(ms int) step { return func(s *settler) { s.taken(at(ms)) } }
+	taken := func(ms int) step { return func(s *settler) { s.taken(s.hint(at(ms)), at(ms)) } }
 	hold := func(ms int) step { return func(s *settler) { s.hold(at(ms)) } }
 	never := step(func(*settler) {})
 	restless := func(s *settler) {
@@ -112,17 +112,17 @@ func TestSettlerMerge(t *testing.T) {
 		}, "b.md (notified)"},
 		{"taken", func(s *settler) {
 			s.demand("start")
-			s.taken(at(1))
+			s.taken(s.hint(at(1)), at(1))
 			s.events(at(2), "notified", "b.md")
 		}, "b.md (notified)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSettler()
 			tt.steps(s)
-			if got := show(s.hint()); got != tt.want {
+			if got := show(s.hint(at(1000))); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
-			if got := show(s.hint()); got != tt.want {
+			if got := show(s.hint(at(1000))); got != tt.want {
 				t.Errorf("asked again: %s", got)
 			}
 		})
@@ -143,6 +143,6 @@ func BenchmarkSettler(b *testing.B) {
 	for b.Loop() {
 		s := newSettler()
 		s.events(at(0), "notified", names...)
-		_ = s.hint()
+		_ = s.hint(at(1))
 	}
 }

@@ -3,7 +3,7 @@
 // It never reads an event file and never decides what changed: notifications
 // are hints, and only a look at the files is the truth. A [Hint] says "look
 // again", at some paths or at everything, and promises that the folder has
-// been quiet for a while.
+// been quiet for a while, or says that it has not.
 //
 //	              Open
 //	                │
@@ -85,6 +85,11 @@ type Hint struct {
 	// was a folder and is gone. More than 128 names in one folder become the
 	// folder.
 	Paths []string
+	// Overdue says that the folder has not rested for MaxDelay and still does
+	// not. Another hint follows once it rests, or after another MaxDelay, and
+	// covers all that this one does: what is missing or half-written now need not
+	// be judged before.
+	Overdue bool
 	// Why is a word or two for the log: "start", "notified", "rescan",
 	// "poll", "overflow", "watch error", "root back", "degraded". Of several
 	// merged reasons it is the first that asked for everything, else the
@@ -109,6 +114,9 @@ type Options struct {
 	Rescan string
 	// Poll over 0 means no notifications but a Full hint at this interval.
 	Poll time.Duration
+	// Await lets Open succeed where Dir cannot be had: the state is then
+	// RootLost, until it can.
+	Await bool
 	// Logger hears about the root and about degraded watching. nil: nobody.
 	Logger *slog.Logger
 }
@@ -209,7 +217,10 @@ func (w *Watcher) Open() error {
 		return fmt.Errorf("watch: %w", err)
 	}
 	if err := w.watchAll(time.Now()); err != nil {
-		return fmt.Errorf("watch: %w", err)
+		if !w.opts.Await {
+			return fmt.Errorf("watch: %w", err)
+		}
+		w.lose(err)
 	}
 	w.opened = true
 	return nil

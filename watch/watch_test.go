@@ -455,11 +455,15 @@ func TestSettling(t *testing.T) {
 			t.Errorf("a restless burst was handed over after %v", d)
 		}
 
-		// A busy reader: everything comes in one hint, once it is quiet.
+		// A busy reader: everything comes in one hint, once it is quiet. What was
+		// handed over while the folder was restless is named once more.
+		if !got.Overdue {
+			t.Error("a restless burst is not overdue")
+		}
 		wrote(w, latest(), "c.md")
 		time.Sleep(3 * time.Second)
 		wrote(w, latest(), "sub/d.md")
-		expect(t, w, 500*time.Millisecond, "c.md sub/d.md (notified)")
+		expect(t, w, 500*time.Millisecond, "c.md restless.md sub/d.md (notified)")
 
 		wrote(w, latest(), ".hidden")
 		wrote(w, latest(), "sub/.hidden/x.md")

@@ -70,21 +70,27 @@ func build(ctx context.Context, t *terminal, args []string) error {
 		reading.end()
 		writing.at(done, all)
 	}}
+	if err := w.load(ctx); err != nil {
+		return err
+	}
 	where := timeline.Where{All: true}
 	for {
 		again, err := w.turn(ctx, where)
 		if err != nil {
 			return err
 		}
-		if !again {
+		if held := w.held.Load(); held != nil {
+			return errHeld(held)
+		}
+		if again == nil {
 			break
 		}
-		where.Sure = true
 		select {
 		case <-time.After(w.settle):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		where = timeline.Where{Paths: again}
 	}
 	reading.end()
 	writing.end()

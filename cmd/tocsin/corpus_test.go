@@ -90,7 +90,7 @@ func TestCorpora(t *testing.T) {
 			if _, body := r.get(paths[0]); !strings.Contains(string(body), milley.ID) {
 				t.Errorf("%s does not hold the sample event", paths[0])
 			}
-			if all := r.deliveries(""); len(all) > 0 || len(r.receiver.take()) > 0 {
+			if all := r.deliveries("", 0); len(all) > 0 || len(r.receiver.take()) > 0 {
 				t.Error("the first look was told")
 			}
 		})

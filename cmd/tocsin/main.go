@@ -29,10 +29,11 @@ const usage = `Usage:
     tocsin send    [-config FILE] SINK         a test message to one sink
     tocsin deliveries [-config FILE] list|show ID|retry ID|cancel ID
                                                what was sent, what waits, what failed
+    tocsin accept  [-config FILE]              yes to what tocsin holds and does not do by itself
     tocsin version
 
 Without -config: config.yaml here, else /etc/tocsin/config.yaml. build, check,
-send, deliveries and version take -json. "tocsin COMMAND -h" says more.
+send, deliveries, accept and version take -json. "tocsin COMMAND -h" says more.
 Exit codes: 0 done; 1 faults; 2 wrong usage; 78 bad configuration.
 `
 
@@ -62,7 +63,8 @@ func main() {
 // run runs the command that args name and returns its exit code.
 func run(ctx context.Context, t *terminal, args []string) int {
 	commands := map[string]command{
-		"serve": serve, "build": build, "check": check, "send": send, "deliveries": deliveries, "version": printVersion,
+		"serve": serve, "build": build, "check": check, "send": send, "deliveries": deliveries,
+		"accept": accept, "version": printVersion,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(t.err, usage)

@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	replaySteps = flag.Int("steps", 20, "replay: the last step that is played")
+	replayAll   = flag.Bool("replay", false, "replay: all steps in all styles of writing, instead of a sample")
 	replayKills = flag.Int("kills", 20, "replay: how often the daemon is killed in each recording")
 )
 
@@ -30,7 +30,7 @@ type step struct {
 	Remove []string
 	Write  [][2]string
 	Expect []struct {
-		ID          string
+		ID, Path    string
 		Kind        string
 		Importance  []*int
 		Fields      []string
@@ -39,8 +39,9 @@ type step struct {
 	Broken []string
 }
 
-// recording reads a recording of a real folder's history.
-func recording(t *testing.T, name string) []step {
+// recording reads the steps of a recording of a real folder's history from 0 to
+// last.
+func recording(t *testing.T, name string, last int) []step {
 	t.Helper()
 	f, err := os.Open("../../../shared/replay/" + name + ".jsonl.gz")
 	if err != nil {
@@ -65,7 +66,7 @@ func recording(t *testing.T, name string) []step {
 		if err := json.Unmarshal(line, &s); err != nil {
 			t.Fatal(err)
 		}
-		if steps = append(steps, s); s.Step == *replaySteps {
+		if steps = append(steps, s); s.Step == last {
 			return steps
 		}
 	}
@@ -82,9 +83,13 @@ func (s *step) expected(least int) map[string]bool {
 	}
 	renamed := make(map[string]bool)
 	before := make(map[string]int)
+	first := make(map[string]string) // of those that were renamed from one id
 	for _, e := range s.Expect {
 		if e.RenamedFrom != "" {
 			renamed[e.RenamedFrom] = true
+			if id, ok := first[e.RenamedFrom]; !ok || e.ID < id {
+				first[e.RenamedFrom] = e.ID
+			}
 		}
 		if e.Kind == "removed" {
 			before[e.ID] = importance(e.Importance[0])
@@ -96,8 +101,9 @@ func (s *step) expected(least int) map[string]bool {
 		kind := ""
 		switch {
 		case e.Kind == "new" && e.RenamedFrom != "":
-			// A move: told only as the update that came with it.
-			if was = before[e.RenamedFrom]; was != is {
+			// A move: told only as the update that came with it. A second one from
+			// the same place is a copy.
+			if was = before[e.RenamedFrom]; was != is && first[e.RenamedFrom] == e.ID {
 				kind = "updated"
 			}
 		case e.Kind == "new":
@@ -105,7 +111,9 @@ func (s *step) expected(least int) map[string]bool {
 		case e.Kind == "removed" && !renamed[e.ID] && was >= least:
 			told["withdrawn "+e.ID] = true
 		case e.Kind == "updated" && slices.ContainsFunc(e.Fields, func(f string) bool {
-			return slices.Contains([]string{"title", "date", "importance", "status", "verification_status"}, f)
+			return slices.Contains([]string{"title", "date", "importance", "status"}, f) ||
+				// The first that is present is the status.
+				f == "verification_status" && (slices.Contains(e.Fields, "status") || !s.has(e.Path, "status"))
 		}):
 			kind = "updated"
 		}
@@ -119,9 +127,67 @@ func (s *step) expected(least int) map[string]bool {
 	return told
 }
 
-// apply does to the folder what the step did, as git does: unlink, create,
-// write.
-func (s *step) apply(t *testing.T, dir string) {
+// has reports whether a file that the step wrote has a key in its front matter.
+func (s *step) has(path, key string) bool {
+	for _, w := range s.Write {
+		if w[0] == path {
+			front, _, _ := strings.Cut(strings.TrimPrefix(w[1], "---\n"), "\n---")
+			return strings.HasPrefix(front, key+":") || strings.Contains(front, "\n"+key+":")
+		}
+	}
+	return false
+}
+
+// styles are the ways in which real programs write a file.
+var styles = map[string]func(name string, data []byte) error{
+	// git unlinks, creates and writes.
+	"git": func(name string, data []byte) error {
+		if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		return os.WriteFile(name, data, 0o644)
+	},
+	// Most editors and sync tools write a temporary file and rename it.
+	"atomic": func(name string, data []byte) error {
+		temporary := filepath.Join(filepath.Dir(name), ".tmp-1")
+		if err := os.WriteFile(temporary, data, 0o644); err != nil {
+			return err
+		}
+		return os.Rename(temporary, name)
+	},
+	// The shell truncates and writes.
+	"inplace": func(name string, data []byte) error { return os.WriteFile(name, data, 0o644) },
+	// A program over a network writes half, pauses and writes the rest.
+	"slow": func(name string, data []byte) error {
+		f, err := os.Create(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := f.Write(data[:len(data)/2]); err != nil {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+		_, err = f.Write(data[len(data)/2:])
+		return err
+	},
+	// vim renames the old file to a backup, writes anew and removes the backup.
+	"vim": func(name string, data []byte) error {
+		if err := os.Rename(name, name+"~"); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		if err := os.WriteFile(name, data, 0o644); err != nil {
+			return err
+		}
+		if err := os.Remove(name + "~"); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		return nil
+	},
+}
+
+// apply does to the folder what the step did, in a style of writing.
+func (s *step) apply(t *testing.T, dir, style string) {
 	t.Helper()
 	for _, p := range s.Remove {
 		if err := os.Remove(filepath.Join(dir, p)); err != nil {
@@ -133,10 +199,7 @@ func (s *step) apply(t *testing.T, dir string) {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(w[1]), 0o644); err != nil {
+		if err := styles[style](name, []byte(w[1])); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,10 +213,28 @@ func (r *rig) sentinel(n int) string {
 	return title
 }
 
+// eventPage returns the status of the page of an event whose id is its path.
+func (r *rig) eventPage(path string) int {
+	r.t.Helper()
+	res, _ := r.get("/events/" + strings.TrimSuffix(path, ".md") + "/")
+	return res.StatusCode
+}
+
+// feedsOfOthers returns all feeds in which the sentinel does not stand.
+func (r *rig) feedsOfOthers() map[string]string {
+	all := r.feeds()
+	for path := range all {
+		if strings.HasPrefix(path, "/feeds/all.") {
+			delete(all, path)
+		}
+	}
+	return all
+}
+
 func (r *rig) settled(title string) {
 	r.t.Helper()
 	r.until(title, func() bool { return r.receiver.has(title) })
-	r.until("an empty queue", func() bool { return len(r.deliveries("waiting")) == 0 })
+	r.until("an empty queue", func() bool { return len(r.deliveries("waiting", 1)) == 0 })
 }
 
 // told returns what the messages to a sink say, as expected does, each with the
@@ -189,13 +270,17 @@ func compareTold(t *testing.T, at string, got map[string][]string, want map[stri
 	}
 }
 
-// replaySinks are the sinks of a replay, by their min_importance.
-var replaySinks = []int{0, 5, 8}
+// replaySinks are the sinks of a replay, by their min_importance; hook is the
+// rig's own.
+var replaySinks = map[int]string{0: "hook", 1: "min-1", 8: "min-8", 10: "min-10"}
 
 // moreSinks is YAML for the replay's sinks behind the rig's own.
 func (r *rig) moreSinks() string {
 	var b strings.Builder
-	for _, least := range replaySinks {
+	for least, sink := range replaySinks {
+		if sink == "hook" {
+			continue
+		}
 		fmt.Fprintf(&b, `
     - name: min-%d
       type: webhook
@@ -207,33 +292,94 @@ func (r *rig) moreSinks() string {
 	return b.String()
 }
 
-func TestReplay(t *testing.T) {
+// played is one replay: the steps before from are applied at once, those up to to
+// one by one, in a style of writing.
+type played struct {
+	recording, style string
+	settle           time.Duration
+	from, to         int
+}
+
+// replays are all steps in all styles, or a sample of them.
+func replays() []played {
+	const lastStep = 126
+	var all []played
+	if !*replayAll {
+		const short, long = 100 * time.Millisecond, 250 * time.Millisecond
+		return []played{
+			{"md", "git", short, 102, 110},
+			{"md", "atomic", short, 49, 55},
+			{"md", "inplace", short, 57, 63},
+			{"md", "vim", short, 1, 20},
+			{"md", "slow", long, 31, 37},
+			{"hugo", "git", short, 1, 20},
+			{"hugo", "atomic", short, 31, 45},
+			{"hugo", "inplace", short, 23, 29},
+			{"hugo", "vim", short, 57, 63},
+			{"hugo", "slow", long, 1, 6},
+		}
+	}
 	for _, name := range []string{"md", "hugo"} {
-		t.Run(name, func(t *testing.T) {
+		for style := range styles {
+			all = append(all, played{name, style, 250 * time.Millisecond, 1, lastStep})
+			if style != "slow" { // which pauses for half of it
+				all = append(all, played{name, style, 100 * time.Millisecond, 1, lastStep})
+			}
+		}
+	}
+	return all
+}
+
+// What sinks are told of each step of a real history is what an independent
+// reader of it expects, in whatever way the files are written. A step without a
+// change of meaning changes no byte of any feed.
+func TestReplay(t *testing.T) {
+	for _, p := range replays() {
+		t.Run(fmt.Sprintf("%s/%s/%v", p.recording, p.style, p.settle), func(t *testing.T) {
 			t.Parallel()
-			steps := recording(t, name)
+			steps := recording(t, p.recording, p.to)
 			r := newRig(t, "", "")
+			r.configure("settle: 100ms", "settle: "+p.settle.String())
 			r.addSinks(r.moreSinks())
 			r.sentinel(-1)
-			steps[0].apply(t, r.events)
+			for _, s := range steps[:p.from] {
+				s.apply(t, r.events, "inplace")
+			}
 			r.start()
 			r.settled(r.sentinel(0))
 			compareTold(t, "the first look", told(r.receiver.take(), "hook"), nil)
 			total := make(map[int]int)
-			for _, s := range steps[1:] {
-				s.apply(t, r.events)
+			for _, s := range steps[p.from:] {
+				silent := len(s.Expect) == 0
+				var before map[string]string
+				if silent {
+					before = r.feedsOfOthers()
+				}
+				pages := make(map[string]int)
+				for _, path := range s.Broken {
+					pages[path] = r.eventPage(path)
+				}
+				s.apply(t, r.events, p.style)
 				r.settled(r.sentinel(s.Step))
 				hooks := r.receiver.take()
-				for _, least := range replaySinks {
+				for least, sink := range replaySinks {
 					want := s.expected(least)
 					total[least] += len(want)
-					compareTold(t, fmt.Sprintf("step %d, min_importance %d", s.Step, least), told(hooks, fmt.Sprintf("min-%d", least)), want)
+					compareTold(t, fmt.Sprintf("step %d, min_importance %d", s.Step, least), told(hooks, sink), want)
+				}
+				if silent && !maps.Equal(before, r.feedsOfOthers()) {
+					t.Errorf("step %d changes feeds and no meaning", s.Step)
+				}
+				for path, before := range pages {
+					if after := r.eventPage(path); after != before {
+						t.Errorf("step %d: %s does not parse, and its page answers %d, before %d", s.Step, path, after, before)
+					}
 				}
 			}
 			if total[0] == 0 {
 				t.Error("the steps expect no message at all: the test tests nothing")
 			}
-			t.Logf("%d steps, messages by min_importance: %v", len(steps), total)
+			t.Logf("%d steps, messages by min_importance: %v", p.to-p.from+1, total)
 		})
 	}
 }
@@ -244,7 +390,7 @@ func TestReplayKilled(t *testing.T) {
 	for _, name := range []string{"md", "hugo"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			steps := recording(t, name)
+			steps := recording(t, name, 20)
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
 			chance := rand.New(rand.NewPCG(seed, 0))
@@ -255,7 +401,7 @@ func TestReplayKilled(t *testing.T) {
 				}
 			}
 			r.sentinel(-1)
-			steps[0].apply(t, r.events)
+			steps[0].apply(t, r.events, "git")
 			r.start()
 
 			// Steps are seen one at a time, but the daemon dies in them, between
@@ -263,7 +409,7 @@ func TestReplayKilled(t *testing.T) {
 			want := make(map[string]int)
 			kills := max(1, *replayKills/len(steps[1:]))
 			for _, s := range steps[1:] {
-				s.apply(t, r.events)
+				s.apply(t, r.events, "git")
 				title := r.sentinel(s.Step)
 				for range kills {
 					select {

@@ -95,15 +95,21 @@ store: state/tocsin.db
 	return r
 }
 
-// addSinks adds sinks, as YAML, behind the rig's own.
-func (r *rig) addSinks(yaml string) {
+// configure replaces a part of the configuration.
+func (r *rig) configure(old, new string) {
 	r.t.Helper()
 	text, err := os.ReadFile(r.config)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.write(r.config, strings.Replace(string(text), "\nstore:", yaml+"\nstore:", 1))
+	if !strings.Contains(string(text), old) {
+		r.t.Fatalf("the configuration holds no %q", old)
+	}
+	r.write(r.config, strings.Replace(string(text), old, new, 1))
 }
+
+// addSinks adds sinks, as YAML, behind the rig's own.
+func (r *rig) addSinks(yaml string) { r.configure("\nstore:", yaml+"\nstore:") }
 
 func freePort(t testing.TB) string {
 	t.Helper()
@@ -191,26 +197,26 @@ func (r *rig) kill() {
 func (r *rig) until(what string, ok func() bool) {
 	r.t.Helper()
 	deadline := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
+	pause := 5 * time.Millisecond
 	for !ok() {
+		pause = min(pause*5/4, 200*time.Millisecond) // what takes long is asked for rarely
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-deadline:
 			r.t.Fatalf("waited %v for: %s", patience, what)
 		}
 	}
 }
 
-// deliveries reads the queue as the command does.
-func (r *rig) deliveries(state string) []outbox.Record {
+// deliveries reads the queue as the command does, at most n of a state; 0: all.
+func (r *rig) deliveries(state string, n int) []outbox.Record {
 	r.t.Helper()
 	s, err := ledger.OpenShared(r.t.Context(), filepath.Join(r.dir, "state", "tocsin.db"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer s.Close()
-	all, err := outbox.List(r.t.Context(), s, outbox.Filter{State: state})
+	all, err := outbox.List(r.t.Context(), s, outbox.Filter{State: state, Limit: n})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -53,9 +53,15 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		return err
 	}
 	defer queue.Close()
+	// Once there is something to serve, a folder that is away is waited for; at
+	// the first start it is a mistake.
+	known, err := store.Looked(ctx)
+	if err != nil {
+		return err
+	}
 	watcher := watch.New(watch.Options{
 		Dir: c.Events.Dir, Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay,
-		Rescan: c.Watch.Rescan, Poll: c.Watch.Poll, Logger: log,
+		Rescan: c.Watch.Rescan, Poll: c.Watch.Poll, Await: known, Logger: log,
 	})
 	if err := watcher.Open(); err != nil {
 		return fmt.Errorf("events.dir: %w", err)
@@ -89,9 +95,13 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		g.Go(func() error { return serveHTTP(ctx, admin, web.Admin(ready)) })
 	}
 	g.Go(func() error {
-		return w.run(ctx, watcher.Hints(), func() {
+		return w.run(ctx, watcher.Hints(), watcher.State() == watch.RootLost, func() {
 			bar.end()
-			log.Info("ready", "events", w.catalog.Len(), "feeds", w.site.Feeds(),
+			msg := "ready"
+			if !w.turned.Load() {
+				msg = "serving what an earlier run left"
+			}
+			log.Info(msg, "events", w.catalog.Len(), "feeds", w.site.Feeds(),
 				"address", c.Site.URL+"/", "listen", c.Web.Listen, "version", version)
 			// Connections that came before wait in the listener's queue.
 			g.Go(func() error { return serveHTTP(ctx, listener, w.site.Handler()) })
@@ -99,6 +109,9 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	})
 	err = g.Wait()
 	log.Info("stopped")
+	if corrupt := (*ledger.CorruptError)(nil); errors.As(err, &corrupt) {
+		return store.SetAside(corrupt)
+	}
 	return err
 }
 

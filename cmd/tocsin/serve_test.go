@@ -303,8 +303,8 @@ func TestRetries(t *testing.T) {
 	}
 	r.start()
 	r.write(r.path(sample), strings.Replace(r.read(r.path(sample)), "importance: 9\n", "importance: 10\n", 1))
-	r.until("the delivery", func() bool { return len(r.deliveries("delivered")) == 1 })
-	all := r.deliveries("")
+	r.until("the delivery", func() bool { return len(r.deliveries("delivered", 0)) == 1 })
+	all := r.deliveries("", 0)
 	if len(all) != 1 {
 		t.Fatalf("%d deliveries, not one", len(all))
 	}
@@ -354,7 +354,7 @@ func TestSecondDaemon(t *testing.T) {
 			t.Errorf("%s: built and served differ", path)
 		}
 	}
-	if all := r.deliveries(""); len(all) > 0 {
+	if all := r.deliveries("", 0); len(all) > 0 {
 		t.Errorf("%d deliveries of a first look", len(all))
 	}
 }

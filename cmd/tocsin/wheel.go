@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ type wheel struct {
 	custom  []feed.Custom
 	rules   []notify.Rule
 	tellAll bool // also what the first look finds
+	hold    hold
 
 	store    *ledger.Store
 	outbox   *outbox.Outbox // nil: nobody is told
@@ -47,7 +49,12 @@ type wheel struct {
 	catalog *feed.Catalog
 	entries map[string]*feed.Entry // by entry id
 
-	turned  atomic.Bool     // the first turn is done
+	turned  atomic.Bool                  // the first turn is done
+	held    atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
+	noted   bool                         // the store may hold one, or had one accepted
+	cried   time.Time                    // when that was last logged
+	failing atomic.Pointer[string]       // why the last turn failed; nil: it did not
+	failed  time.Time                    // when that was last logged
 	unsaved map[string]bool // ids of changes that no transaction holds yet
 	owed    bool            // everything has to be compared and published, not only what changed
 	missed  map[string]bool // ids that the last comparison of everything missed
@@ -70,6 +77,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, log *slog.Log
 		least:   c.Feeds.MinEvents,
 		rules:   rules(c, d),
 		tellAll: c.Notify.FirstRun == "send",
+		hold:    hold{events: c.Watch.Hold.Events, percent: c.Watch.Hold.Percent},
 		store:   s, outbox: o,
 		timeline: newTimeline(c),
 		site:     web.New(web.Options{Style: style, Formats: formats(c), Logger: log}),
@@ -83,39 +91,56 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, log *slog.Log
 }
 
 // run turns the wheel at each hint until ctx ends; the first hint is the
-// watcher's own, at its start. What fails is tried again, with everything.
-func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, ready func()) error {
-	var where timeline.Where
-	take := func(h watch.Hint) {
-		w.log.Debug("looking again", "why", h.Why, "all", h.Full, "paths", len(h.Paths))
-		where.All = where.All || h.Full
-		where.Paths = append(where.Paths, h.Paths...)
+// watcher's own, at its start. What fails is tried again, with everything. serve
+// is called once, as soon as there is something to serve: after the first turn,
+// or before it where that fails and an earlier run has left what to serve.
+func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, serve func()) error {
+	if err := w.load(ctx); err != nil {
+		return err
 	}
-	failed := time.Duration(0) // how long to wait after a failed turn
+	known := !w.ledger.First()
+	serve = sync.OnceFunc(serve)
+	if known && lost {
+		serve() // no hint comes before the folder is back
+	}
+	answers := time.NewTicker(time.Second)
+	defer answers.Stop()
 	for {
+		var where timeline.Where
 		select {
 		case h := <-hints:
-			where = timeline.Where{}
-			take(h)
+			where = w.widen(where, h)
+		case <-answers.C:
+			if !w.accepted(ctx) {
+				continue
+			}
+			where.All = true
 		case <-ctx.Done():
 			return nil
 		}
+		failed := time.Duration(0) // how long to wait after a failed turn
 		for {
-			wait := w.settle
 			again, err := w.turn(ctx, where)
-			switch {
-			case ctx.Err() != nil:
+			if ctx.Err() != nil {
 				return nil
+			}
+			wait := w.settle
+			switch {
 			case err != nil:
 				failed = min(max(2*failed, time.Second), 30*time.Second)
 				wait = failed
-				w.log.Error("the turn failed and is tried again; what is published stays", "in", wait, "err", err)
+				w.fail(err, wait)
 				where = timeline.Where{All: true}
-			case again:
+				if known {
+					serve()
+				}
+			case again == nil:
+				w.recovered()
+				wait = 0
+			default:
 				// Something was missing or in motion: only what is still
 				// missing after a settle time is gone.
-			default:
-				failed, wait = 0, 0
+				where = timeline.Where{Paths: again}
 			}
 			if wait == 0 {
 				break
@@ -128,27 +153,56 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, ready func()) 
 			// What came meanwhile is looked at in the same turn.
 			select {
 			case h := <-hints:
-				take(h)
+				where = w.widen(where, h)
 			default:
 			}
 		}
-		if w.turned.CompareAndSwap(false, true) {
-			ready()
+		known = true
+		if w.held.Load() == nil {
+			w.turned.Store(true)
 		}
+		serve()
+	}
+}
+
+// widen adds a hint to where to look.
+func (w *wheel) widen(where timeline.Where, h watch.Hint) timeline.Where {
+	w.log.Debug("looking again", "why", h.Why, "all", h.Full, "paths", len(h.Paths), "overdue", h.Overdue)
+	where.All, where.Overdue = where.All || h.Full, h.Overdue
+	where.Paths = append(slices.Clip(where.Paths), h.Paths...)
+	return where
+}
+
+// cryAgain is how often a state that lasts and should not is logged.
+const cryAgain = 10 * time.Minute
+
+// fail notes that a turn failed, and says so where it is news.
+func (w *wheel) fail(err error, wait time.Duration) {
+	text := err.Error()
+	if before := w.failing.Swap(&text); before != nil && *before == text && time.Since(w.failed) < cryAgain {
+		return
+	}
+	w.failed = time.Now()
+	w.log.Error("the turn failed and is tried again; what is published stays", "in", wait, "err", err)
+}
+
+// recovered notes that a turn succeeded.
+func (w *wheel) recovered() {
+	if before := w.failing.Swap(nil); before != nil {
+		w.log.Info("the turn succeeds again", "after", *before)
 	}
 }
 
 // turn is one turn of the wheel: look, compare with what the world was told,
-// commit the ledger and the deliveries together, publish. again asks for another
-// look at the same place after a settle time. An error leaves what is published
-// as it was.
-func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err error) {
-	// 1. The ledger, where this is the first turn or the last one failed.
+// commit the ledger and the deliveries together, publish. again is where to look
+// again after a settle time; nil where the turn is done. An error leaves what is
+// published as it was.
+func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string, err error) {
+	// 1. The ledger, where the last turn failed.
 	if w.ledger == nil {
 		if err := w.load(ctx); err != nil {
-			return false, err
+			return nil, err
 		}
-		w.owed = true
 	}
 	where.All = where.All || w.owed
 
@@ -156,11 +210,15 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 	where.Progress = w.progress
 	found, err := w.timeline.Look(ctx, where)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	w.report()
 	for _, id := range found.IDs {
 		w.unsaved[id] = true
+	}
+	first := w.ledger.First()
+	if found.Held || first && found.Again != nil {
+		return found.Again, nil // a first look knows all there is, or its rest would be told as new
 	}
 	if w.owed {
 		for id := range w.timeline.IDs() {
@@ -170,19 +228,18 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 			w.unsaved[r.Event.ID] = true
 		}
 	}
-	if found.Again && (found.Read == 0 || w.ledger.First()) {
-		return true, nil // a first look knows all there is, or its rest would be told as new
-	}
 
 	// 3. The difference.
 	changes := timeline.Compare(slices.Collect(maps.Keys(w.unsaved)), w.timeline.Event, w.ledger.Told)
-	first := w.ledger.First()
-	if len(changes) == 0 && !w.owed {
+	if len(changes) == 0 && !w.owed && w.held.Load() == nil {
 		clear(w.unsaved)
 		return found.Again, nil
 	}
 	if w.owed && !where.Sure && w.misses(changes) {
-		return true, nil
+		return []string{"."}, nil
+	}
+	if held, err := w.holds(ctx, changes); held || err != nil {
+		return nil, err
 	}
 	now := w.now()
 	told := w.ledger.Apply(changes, now)
@@ -191,11 +248,11 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 	// 4. One transaction for what the world is told and for the telling.
 	var planned []notify.Planned
 	if !first || w.tellAll {
-		planned = notify.Plan(w.rules, w.noted(told), notify.Site{Title: w.style.Title, URL: w.style.URL}, now)
+		planned = notify.Plan(w.rules, w.describe(told), notify.Site{Title: w.style.Title, URL: w.style.URL}, now)
 	}
 	if err := w.commit(ctx, planned); err != nil {
 		w.ledger = nil // it is ahead of the store now
-		return false, err
+		return nil, err
 	}
 	clear(w.unsaved)
 
@@ -204,7 +261,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again bool, err
 	if w.folder != nil {
 		if err := w.folder.Write(update, w.owed); err != nil {
 			w.owed = true
-			return false, err
+			return nil, err
 		}
 	}
 	w.owed = false
@@ -228,12 +285,19 @@ func (w *wheel) misses(changes []timeline.Change) bool {
 	return fresh
 }
 
-// load reads the ledger and fills the catalog from it.
+// load reads the ledger and fills the catalog from it. Everything has to be
+// compared then.
 func (w *wheel) load(ctx context.Context) error {
 	l, err := ledger.Load(ctx, w.store, w.dates)
 	if err != nil {
 		return err
 	}
+	held, err := w.store.Held(ctx)
+	if err != nil {
+		return err
+	}
+	w.held.Store(held)
+	w.noted = held != nil
 	w.catalog = feed.NewCatalog(w.style, w.least, w.custom)
 	w.entries = make(map[string]*feed.Entry)
 	var entries []*feed.Entry
@@ -251,7 +315,7 @@ func (w *wheel) load(ctx context.Context) error {
 	w.catalog.Fill(entries, names)
 	w.timeline.Keep(slices.Values(events))
 	w.site.Update(web.Update{Events: entries, Moved: l.Moves(), Withdrawn: l.WithdrawnIDs()})
-	w.ledger = l
+	w.ledger, w.owed = l, true
 	return nil
 }
 
@@ -288,10 +352,15 @@ func (w *wheel) enter(told []ledger.Told, now time.Time) web.Update {
 
 // commit writes the ledger and the planned deliveries, both or neither.
 func (w *wheel) commit(ctx context.Context, planned []notify.Planned) error {
-	if !w.ledger.Pending() && len(planned) == 0 {
+	if !w.ledger.Pending() && len(planned) == 0 && !w.noted {
 		return nil
 	}
 	err := w.store.Write(ctx, func(tx *sql.Tx) error {
+		if w.noted {
+			if err := ledger.Release(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if err := w.ledger.Write(ctx, tx); err != nil {
 			return err
 		}
@@ -303,12 +372,13 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned) error {
 	})
 	if err == nil {
 		w.ledger.Written()
+		w.noted = false
 	}
 	return err
 }
 
-// noted adds what messages say beside a change.
-func (w *wheel) noted(told []ledger.Told) []notify.Noted {
+// describe adds what messages say beside a change.
+func (w *wheel) describe(told []ledger.Told) []notify.Noted {
 	all := make([]notify.Noted, len(told))
 	for i, t := range told {
 		all[i] = notify.Noted{
@@ -360,11 +430,16 @@ func (w *wheel) tell(told []ledger.Told, first bool, feeds, deliveries int) {
 
 // ready says why the wheel is not doing its work; nil where it is.
 func (w *wheel) ready(s watch.State) error {
+	held, failing := w.held.Load(), w.failing.Load()
 	switch {
-	case !w.turned.Load():
-		return errors.New("the first look at the events folder is not done yet")
 	case s == watch.RootLost:
 		return errors.New("the events folder is away; what was known of it is served")
+	case held != nil:
+		return errHeld(held)
+	case failing != nil:
+		return fmt.Errorf("the last turn failed: %s; what was published is served", *failing)
+	case !w.turned.Load():
+		return errors.New("the first look at the events folder is not done yet")
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func dialect(c *config.Config) event.Dialect {
 func newTimeline(c *config.Config) *timeline.Timeline {
 	return timeline.Empty(timeline.Options{
 		Dir: c.Events.Dir, Include: c.Events.Include, Exclude: c.Events.Exclude, MaxBytes: int(c.Events.MaxBytes),
-		Reader: event.NewReader(dialect(c)), Settle: c.Watch.Settle, Now: time.Now,
+		Reader: event.NewReader(dialect(c)), Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay, Now: time.Now,
 	})
 }
 

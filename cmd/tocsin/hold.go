@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"tocsin/event"
+	"tocsin/ledger"
+	"tocsin/timeline"
+)
+
+// hold says how much may be withdrawn at once: a withdrawal of more than events
+// events, and of more than percent per cent of all, is held until they are back
+// or an operator accepts it.
+type hold struct{ events, percent int }
+
+// over reports whether a withdrawal of so many events is to be held.
+func (h hold) over(gone, of int) bool { return gone > h.events && gone*100 > of*h.percent }
+
+// holds reports whether changes withdraw so many events at once that nothing is
+// done before they are back or the operator accepts it: whether the folder was
+// emptied or unmounted nobody but the operator knows.
+func (w *wheel) holds(ctx context.Context, changes []timeline.Change) (bool, error) {
+	var gone []string
+	var last []*event.Event
+	for _, c := range changes {
+		if c.Kind == timeline.Withdrawn {
+			gone, last = append(gone, c.Event.ID), append(last, c.Event)
+		}
+	}
+	if !w.hold.over(len(gone), w.ledger.Len()) {
+		if w.held.Swap(nil) != nil {
+			w.log.Info("most of the events are back; what was held is forgotten")
+		}
+		return false, nil
+	}
+	now := ledger.NewHeld(gone, w.ledger.Len(), w.now())
+	accepted, err := w.store.Accepted(ctx, now)
+	if err != nil {
+		return false, err
+	}
+	if accepted {
+		w.held.Store(nil)
+		w.log.Warn("an operator has accepted the withdrawal", "gone", now.Gone, "of", now.Of)
+		return false, nil
+	}
+	before := w.held.Load()
+	if before != nil {
+		now.Since = before.Since
+	}
+	w.held.Store(now)
+	w.timeline.Keep(slices.Values(last)) // for files that come back broken
+	if before == nil || before.Digest != now.Digest {
+		w.noted = true
+		// Where the store cannot be written it is held all the same.
+		if err := w.store.Hold(ctx, now); err != nil {
+			w.log.Error("what is held cannot be noted; tocsin accept will not find it", "err", err)
+		}
+	}
+	if before != nil && time.Since(w.cried) < cryAgain {
+		return true, nil
+	}
+	w.cried = time.Now()
+	w.log.Error("MOST EVENTS ARE GONE: nothing is withdrawn and nothing is updated until they are back, or until: tocsin accept",
+		"gone", now.Gone, "of", now.Of, "some", fmt.Sprint(now.Some[:min(len(now.Some), 3)]))
+	return true, nil
+}
+
+// accepted reports whether what is held has been accepted since.
+func (w *wheel) accepted(ctx context.Context) bool {
+	held := w.held.Load()
+	if held == nil {
+		return false
+	}
+	ok, err := w.store.Accepted(ctx, held)
+	if err != nil {
+		w.log.Error("cannot read whether the withdrawal is accepted", "err", err)
+	}
+	return ok
+}
+
+// errHeld is what a command says that meets a withdrawal which is held.
+func errHeld(h *ledger.Held) error {
+	return fmt.Errorf("%d of %d events are gone, such as %s; nothing was done: bring them back, or accept it with: tocsin accept",
+		h.Gone, h.Of, h.Some[0])
+}

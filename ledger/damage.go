@@ -1,0 +1,233 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// CorruptError says that a state is damaged or half-migrated: what it says of the
+// past cannot be relied on.
+type CorruptError struct {
+	// Path is the state file's, Cause what is wrong with it.
+	Path, Cause string
+	// Aside is where the file was put; empty where it could not be, or was not.
+	Aside string
+}
+
+// Error implements error.
+func (e *CorruptError) Error() string {
+	s := fmt.Sprintf("store %s: the state is damaged: %s", e.Path, e.Cause)
+	if e.Aside == "" {
+		return s
+	}
+	return s + "; it was set aside as " + e.Aside + "; " + wayOut(e.Path)
+}
+
+// ErrSetAside says that there is no state because a damaged one was set aside:
+// none is begun anew before an operator says so.
+var ErrSetAside = errors.New("the state was found damaged and set aside")
+
+// wayOut says what to do about a state that was set aside.
+func wayOut(path string) string {
+	return fmt.Sprintf("put a backup at %s, or begin anew with: tocsin accept", path)
+}
+
+// fault describes an error of the database; a *CorruptError where it is one of
+// those that only a damaged file gives.
+func (s *Store) fault(err error) error {
+	var corrupt *CorruptError
+	var fault *sqlite.Error
+	switch {
+	case errors.As(err, &corrupt):
+		return &CorruptError{Path: s.path, Cause: corrupt.Cause, Aside: corrupt.Aside}
+	case errors.As(err, &fault) && (fault.Code()&0xff == sqlite3.SQLITE_CORRUPT || fault.Code()&0xff == sqlite3.SQLITE_NOTADB):
+		return &CorruptError{Path: s.path, Cause: fault.Error()}
+	}
+	return fmt.Errorf("store %s: %w", s.path, err)
+}
+
+// SetAside closes the store and renames its files to names that say what they
+// are, beside the old ones. It returns the error that it was called for, with the
+// new name. What is set aside stays until an operator takes it away.
+func (s *Store) SetAside(why *CorruptError) error {
+	e := &CorruptError{Path: s.path, Cause: why.Cause}
+	if s.db != nil {
+		_ = s.db.Close() // of a damaged file it may fail
+	}
+	aside := s.path + asideMark + time.Now().UTC().Format("20060102T150405.000Z")
+	if err := os.Rename(s.path, aside); err != nil {
+		return fmt.Errorf("%w; it cannot be set aside: %w", e, err)
+	}
+	e.Aside = aside
+	for _, part := range []string{"-wal", "-shm"} {
+		if err := os.Rename(s.path+part, aside+part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w; %w", e, err)
+		}
+	}
+	return e
+}
+
+// asideMark stands in the names of states that were set aside.
+const asideMark = ".corrupt-"
+
+// asides returns the states that were set aside, the last one last.
+func asides(path string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, filepath.Base(path)+asideMark) && !strings.HasSuffix(name, "-wal") && !strings.HasSuffix(name, "-shm") {
+			all = append(all, filepath.Join(filepath.Dir(path), name))
+		}
+	}
+	return all, nil
+}
+
+// magic begins every SQLite database (https://www.sqlite.org/fileformat.html, 1.2).
+const magic = "SQLite format 3\x00"
+
+// look looks at the file before it is opened: an absent or empty one is to be
+// made, unless there was a state.
+func (s *Store) look(anew bool) error {
+	f, err := os.Open(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if anew {
+			return nil
+		}
+		aside, err := asides(s.path)
+		if err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+		if len(aside) > 0 {
+			return fmt.Errorf("store %s: %w as %s; %s", s.path, ErrSetAside, aside[len(aside)-1], wayOut(s.path))
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	defer f.Close()
+	head := make([]byte, len(magic))
+	n, err := io.ReadFull(f, head)
+	switch {
+	case string(head[:n]) == magic, n == 0 && errors.Is(err, io.EOF) && !s.ours():
+		return nil
+	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("store: %w", err)
+	case n == 0:
+		return &CorruptError{Path: s.path, Cause: "the file is empty"}
+	case s.ours():
+		return &CorruptError{Path: s.path, Cause: "the file is no database any more"}
+	}
+	return fmt.Errorf("store %s: the file is not a state of tocsin; give another store", s.path)
+}
+
+// The lock's file tells a damaged state from a file that was never one: it says
+// so from the moment on when the state was whole for the first time.
+const mark = "the file beside this one is a state of tocsin\n"
+
+func (s *Store) ours() bool {
+	text, err := os.ReadFile(s.lock.Path())
+	return err == nil && string(text) == mark
+}
+
+func (s *Store) own() error {
+	if s.ours() {
+		return nil
+	}
+	if err := os.WriteFile(s.lock.Path(), []byte(mark), 0o640); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// examine reads the whole database and compares its schema with what its version
+// is to have.
+func (s *Store) examine(ctx context.Context) error {
+	v, err := s.version(ctx)
+	if err != nil {
+		return err
+	}
+	if v > len(migrations) {
+		return fmt.Errorf("store %s: schema %d, this tocsin knows %d: %w", s.path, v, len(migrations), ErrNewer)
+	}
+	is, err := schema(ctx, s.db)
+	if err != nil {
+		return s.fault(err)
+	}
+	if v == 0 && len(is) == 0 {
+		return nil
+	}
+	var found string
+	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found); err != nil {
+		return s.fault(err)
+	}
+	if found != "ok" {
+		return s.fault(&CorruptError{Cause: found})
+	}
+	want, err := schemaOf(ctx, v)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if is[name] == want[name] {
+			continue
+		}
+		what := "differs from what it was made as"
+		if is[name] == "" {
+			what = "is missing"
+		}
+		return s.fault(&CorruptError{Cause: fmt.Sprintf("half-migrated: at version %d the %s %s", v, name, what)})
+	}
+	if v == 0 && s.ours() {
+		return s.fault(&CorruptError{Cause: "half-migrated: it has tables and no version"})
+	}
+	if v == 0 {
+		return fmt.Errorf("store %s: the file is a database of another program; give another store", s.path)
+	}
+	return nil
+}
+
+// schema returns the statements that made a database's tables and indexes, by
+// kind and name.
+func schema(ctx context.Context, db *sql.DB) (map[string]string, error) {
+	all := make(map[string]string)
+	err := each(ctx, db, `SELECT type || ' ' || name, coalesce(sql, 'automatic') FROM sqlite_schema`, func(scan func(...any) error) error {
+		var name, text string
+		err := scan(&name, &text)
+		all[name] = text
+		return err
+	})
+	return all, err
+}
+
+// schemaOf returns the schema that the first v migrations make.
+func schemaOf(ctx context.Context, v int) (map[string]string, error) {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1) // each connection would have a memory of its own
+	for _, m := range migrations[:v] {
+		if _, err := db.ExecContext(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	return schema(ctx, db)
+}

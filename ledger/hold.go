@@ -1,0 +1,119 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Held is a withdrawal of so many events at once that it waits for them to be
+// back, or for an operator to accept it. It is in the store, so that a command
+// beside the daemon can read and accept it.
+type Held struct {
+	// Since is when it was first seen.
+	Since time.Time `json:"since"`
+	// Gone is how many events would be withdrawn, of so many public ones.
+	Gone int `json:"gone"`
+	Of   int `json:"of"`
+	// Some are the first of their ids, in order.
+	Some []string `json:"some"`
+	// Digest stands for all of their ids: what is accepted is this and no other
+	// withdrawal.
+	Digest string `json:"digest"`
+}
+
+// someIDs is how many ids a Held names.
+const someIDs = 20
+
+// NewHeld describes the withdrawal of the events with the given ids.
+func NewHeld(ids []string, of int, now time.Time) *Held {
+	ids = slices.Sorted(slices.Values(ids))
+	h := sha256.New()
+	for _, id := range ids {
+		fmt.Fprintf(h, "%d:%s", len(id), id)
+	}
+	return &Held{
+		Since: now.UTC().Truncate(time.Second), Gone: len(ids), Of: of,
+		Some: ids[:min(len(ids), someIDs)], Digest: hex.EncodeToString(h.Sum(nil)),
+	}
+}
+
+// Keys of the table meta.
+const (
+	metaFirstLook = "first_look" // when the first look was entered
+	metaHeld      = "held"       // a Held, as JSON
+	metaAccepted  = "accepted"   // the digest of the Held that was accepted
+)
+
+// Held returns the withdrawal that is held; nil where there is none.
+func (s *Store) Held(ctx context.Context) (*Held, error) {
+	value, err := s.meta(ctx, metaHeld)
+	if err != nil || value == "" {
+		return nil, err
+	}
+	var h Held
+	if err := json.Unmarshal([]byte(value), &h); err != nil {
+		return nil, s.fault(&CorruptError{Cause: fmt.Sprintf("what is held: %v", err)})
+	}
+	return &h, nil
+}
+
+// Accepted reports whether an operator has accepted a withdrawal.
+func (s *Store) Accepted(ctx context.Context, h *Held) (bool, error) {
+	digest, err := s.meta(ctx, metaAccepted)
+	return digest == h.Digest, err
+}
+
+// Hold notes that a withdrawal is held, in place of one that was.
+func (s *Store) Hold(ctx context.Context, h *Held) error {
+	value, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return s.setMeta(ctx, metaHeld, string(value))
+}
+
+// Accept accepts a withdrawal that is held.
+func (s *Store) Accept(ctx context.Context, h *Held) error {
+	return s.setMeta(ctx, metaAccepted, h.Digest)
+}
+
+// Release forgets what was held and accepted, in the caller's transaction.
+func Release(ctx context.Context, tx *sql.Tx) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key IN (?, ?)`, metaHeld, metaAccepted); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
+}
+
+// Looked reports whether a first look was ever entered.
+func (s *Store) Looked(ctx context.Context) (bool, error) {
+	at, err := s.meta(ctx, metaFirstLook)
+	return at != "", err
+}
+
+// meta returns the value of a key; empty where there is none.
+func (s *Store) meta(ctx context.Context, key string) (value string, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = ?`, key).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", s.fault(err)
+	}
+	return value, nil
+}
+
+func (s *Store) setMeta(ctx context.Context, key, value string) error {
+	_, err := s.db.ExecContext(ctx, `INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, key, value)
+	if err != nil {
+		return s.fault(err)
+	}
+	return nil
+}
