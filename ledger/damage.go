@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,7 +104,7 @@ const magic = "SQLite format 3\x00"
 
 // look looks at the file before it is opened: an absent or empty one is to be
 // made, unless there was a state.
-func (s *Store) look(anew bool) error {
+func (s *Store) look(ctx context.Context, anew bool) error {
 	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if anew {
@@ -125,6 +126,8 @@ func (s *Store) look(anew bool) error {
 	head := make([]byte, len(magic))
 	n, err := io.ReadFull(f, head)
 	switch {
+	case string(head[:n]) == magic && !s.ours():
+		return s.peek(ctx)
 	case string(head[:n]) == magic, n == 0 && errors.Is(err, io.EOF) && !s.ours():
 		return nil
 	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
@@ -135,6 +138,24 @@ func (s *Store) look(anew bool) error {
 		return &CorruptError{Path: s.path, Cause: "the file is no database any more"}
 	}
 	return fmt.Errorf("store %s: the file is not a state of tocsin; give another store", s.path)
+}
+
+// peek looks into a database of which nothing says yet that it is a state, and
+// changes nothing of it.
+func (s *Store) peek(ctx context.Context) error {
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: s.path}).EscapedPath(), RawQuery: "mode=ro"}).String())
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	defer db.Close()
+	is, err := schema(ctx, db)
+	if err != nil {
+		return s.fault(err)
+	}
+	if _, ok := is["table deliveries"]; !ok && len(is) > 0 {
+		return fmt.Errorf("store %s: the file is a database of another program; give another store", s.path)
+	}
+	return nil
 }
 
 // The lock's file tells a damaged state from a file that was never one: it says
@@ -194,20 +215,17 @@ func (s *Store) examine(ctx context.Context) error {
 		}
 		return s.fault(&CorruptError{Cause: fmt.Sprintf("half-migrated: at version %d the %s %s", v, name, what)})
 	}
-	if v == 0 && s.ours() {
-		return s.fault(&CorruptError{Cause: "half-migrated: it has tables and no version"})
-	}
 	if v == 0 {
-		return fmt.Errorf("store %s: the file is a database of another program; give another store", s.path)
+		return s.fault(&CorruptError{Cause: "half-migrated: it has tables and no version"})
 	}
 	return nil
 }
 
 // schema returns the statements that made a database's tables and indexes, by
-// kind and name.
+// kind and name, without the indexes that come with a table.
 func schema(ctx context.Context, db *sql.DB) (map[string]string, error) {
 	all := make(map[string]string)
-	err := each(ctx, db, `SELECT type || ' ' || name, coalesce(sql, 'automatic') FROM sqlite_schema`, func(scan func(...any) error) error {
+	err := each(ctx, db, `SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL`, func(scan func(...any) error) error {
 		var name, text string
 		err := scan(&name, &text)
 		all[name] = text

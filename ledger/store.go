@@ -53,7 +53,7 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 	}
 	s := &Store{path: path, lock: lock}
 	for _, step := range []func() error{
-		func() error { return s.look(anew) },
+		func() error { return s.look(ctx, anew) },
 		func() error { return s.connect(ctx) },
 		func() error { return s.examine(ctx) },
 		func() error { return s.migrate(ctx) },

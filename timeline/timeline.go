@@ -57,11 +57,11 @@ type Options struct {
 // Timeline is all events of a folder at the moment of the last Look. It is used
 // by one goroutine.
 type Timeline struct {
-	o      Options
-	files  map[string]*file
-	claims map[string][]string // the paths that claim an id, sorted
-	below  map[string]int      // how many files lie below a folder
-	kept   map[string]*event.Event
+	o       Options
+	files   map[string]*file
+	claims  map[string][]string // the paths that claim an id, sorted
+	below   map[string]int      // how many files lie below a folder
+	kept    map[string]*event.Event
 	missing map[string]time.Time // files that the last look missed, and since when
 	young   map[string]time.Time // files that had not rested at the last look, and since when
 	held    time.Time            // since when looks are held for such files; zero: they are not

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -166,6 +167,23 @@ func (r *rig) start() {
 	})
 }
 
+// start503 starts the daemon and waits until it serves, not ready.
+func (r *rig) start503() {
+	r.t.Helper()
+	r.launch()
+	r.until("serving", func() bool {
+		res, err := http.Get("http://" + r.site + "/")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return true
+	})
+	if code, text := r.readyz(); code != http.StatusServiceUnavailable {
+		r.t.Errorf("readyz: %d %s", code, text)
+	}
+}
+
 // stop ends the daemon as an operator does.
 func (r *rig) stop() {
 	r.t.Helper()
@@ -226,7 +244,12 @@ func (r *rig) deliveries(state string, n int) []outbox.Record {
 // get fetches a path of the site.
 func (r *rig) get(path string) (*http.Response, []byte) {
 	r.t.Helper()
-	res, err := http.Get("http://" + r.site + path)
+	return r.fetch("http://" + r.site + path)
+}
+
+func (r *rig) fetch(address string) (*http.Response, []byte) {
+	r.t.Helper()
+	res, err := http.Get(address)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -327,6 +350,13 @@ func (r *receiver) take() []hook {
 	all := r.hooks
 	r.hooks = nil
 	return all
+}
+
+// all returns what came since the last take, and leaves it.
+func (r *receiver) all() []hook {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.hooks)
 }
 
 // has says whether a message about a title came since the last take.

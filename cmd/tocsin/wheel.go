@@ -49,16 +49,16 @@ type wheel struct {
 	catalog *feed.Catalog
 	entries map[string]*feed.Entry // by entry id
 
-	turned  atomic.Bool                  // the first turn is done
+	turned  atomic.Bool                 // the first turn is done
 	held    atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
-	noted   bool                         // the store may hold one, or had one accepted
-	cried   time.Time                    // when that was last logged
-	failing atomic.Pointer[string]       // why the last turn failed; nil: it did not
-	failed  time.Time                    // when that was last logged
-	unsaved map[string]bool // ids of changes that no transaction holds yet
-	owed    bool            // everything has to be compared and published, not only what changed
-	missed  map[string]bool // ids that the last comparison of everything missed
-	faults  map[string]bool // as reported
+	noted   bool                        // the store may hold one, or had one accepted
+	cried   time.Time                   // when that was last logged
+	failing atomic.Pointer[string]      // why the last turn failed; nil: it did not
+	failed  time.Time                   // when that was last logged
+	unsaved map[string]bool             // ids of changes that no transaction holds yet
+	owed    bool                        // everything has to be compared and published, not only what changed
+	missed  map[string]bool             // ids that the last comparison of everything missed
+	faults  map[string]bool             // as reported
 }
 
 // newWheel makes a wheel of a configuration. It does no I/O.
@@ -316,6 +316,9 @@ func (w *wheel) load(ctx context.Context) error {
 	w.timeline.Keep(slices.Values(events))
 	w.site.Update(web.Update{Events: entries, Moved: l.Moves(), Withdrawn: l.WithdrawnIDs()})
 	w.ledger, w.owed = l, true
+	if !l.First() {
+		w.site.Update(w.enter(nil, w.now())) // what there is can be served before the folder is read
+	}
 	return nil
 }
 

@@ -1,0 +1,171 @@
+package ledger
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// made makes a state with a row in it and returns its path and bytes.
+func made(t *testing.T) (path string, data []byte) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "tocsin.db")
+	s := openStore(t, path)
+	for range 100 {
+		if _, err := s.DB().Exec(`INSERT INTO deliveries (id, sink, type, title, state, created, since, message)
+			VALUES (hex(randomblob(8)), 's', 't', 't', 'failed', 0, 0, hex(randomblob(500)))`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, data
+}
+
+func TestDamaged(t *testing.T) {
+	execute := func(query string) func(*testing.T, string, []byte) []byte {
+		return func(t *testing.T, path string, data []byte) []byte {
+			t.Helper()
+			db, err := sql.Open("sqlite", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if _, err := db.Exec(query); err != nil {
+				t.Fatal(err)
+			}
+			return nil
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		damage func(t *testing.T, path string, data []byte) []byte // nil: done in the file
+		cause  string
+	}{
+		{"emptied", func(*testing.T, string, []byte) []byte { return []byte{} }, "the file is empty"},
+		{"text", func(*testing.T, string, []byte) []byte { return []byte("Not a database.\n") }, "no database any more"},
+		{"cut off in its head", func(_ *testing.T, _ string, d []byte) []byte { return d[:10] }, "no database any more"},
+		{"cut off", func(_ *testing.T, _ string, d []byte) []byte { return d[:len(d)/2] }, "malformed"},
+		{"zeros in the middle", func(_ *testing.T, _ string, d []byte) []byte {
+			clear(d[len(d)/2 : len(d)/2+8192])
+			return d
+		}, ""},
+		{"noise in the schema", func(_ *testing.T, _ string, d []byte) []byte {
+			copy(d[100:], bytes.Repeat([]byte("x"), 1000))
+			return d
+		}, ""},
+		{"a table is missing", execute(`DROP TABLE slugs`), "half-migrated: at version 1 the table slugs is missing"},
+		{"an index is missing", execute(`DROP INDEX events_public`), "half-migrated: at version 1 the index events_public is missing"},
+		{"a table differs", execute(`ALTER TABLE feeds RENAME COLUMN name TO title`), "half-migrated: at version 1 the table feeds differs"},
+		{"tables without a version", execute(`PRAGMA user_version = 0`), "half-migrated: it has tables and no version"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path, data := made(t)
+			if changed := tt.damage(t, path, data); changed != nil {
+				if err := os.WriteFile(path, changed, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			damaged, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Open(t.Context(), path)
+			var corrupt *CorruptError
+			if !errors.As(err, &corrupt) || !strings.Contains(corrupt.Cause, tt.cause) || !strings.Contains(err.Error(), "tocsin accept") {
+				t.Fatalf("Open: %v", err)
+			}
+			if !strings.HasPrefix(corrupt.Aside, path+".corrupt-2") {
+				t.Errorf("set aside as %q", corrupt.Aside)
+			}
+			if kept, err := os.ReadFile(corrupt.Aside); err != nil || !bytes.Equal(kept, damaged) {
+				t.Errorf("what was set aside is not what was there: %v", err)
+			}
+			for range 2 {
+				if _, err := Open(t.Context(), path); !errors.Is(err, ErrSetAside) || !strings.Contains(err.Error(), corrupt.Aside) {
+					t.Fatalf("Open again: %v", err)
+				}
+			}
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("there is a new state: %v", err)
+			}
+			s, err := OpenAnew(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if got := tables(t, openStore(t, path)); got != "" {
+				t.Errorf("the new state holds %q", got)
+			}
+		})
+	}
+}
+
+// What is not tocsin's is refused and left alone.
+func TestForeignFiles(t *testing.T) {
+	foreign := filepath.Join(t.TempDir(), "other.db")
+	db, err := sql.Open("sqlite", foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`CREATE TABLE theirs (x)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(text, []byte("site: {title: A title that is long enough}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{foreign, text} {
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			_, err = Open(t.Context(), path)
+			if err == nil || errors.Is(err, ErrSetAside) || !strings.Contains(err.Error(), "give another store") {
+				t.Errorf("Open %s: %v", path, err)
+			}
+		}
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s was touched: %v", path, err)
+		}
+	}
+}
+
+// A record that cannot be read is damage, too, found when the ledger is loaded.
+func TestDamagedRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tocsin.db")
+	s := openStore(t, path)
+	if _, err := s.DB().Exec(`INSERT INTO events VALUES ('tag:x', 'x', 'r', 0, 0, NULL, '{"id":')`); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(t.Context(), s, Options{})
+	var corrupt *CorruptError
+	if !errors.As(err, &corrupt) || !strings.Contains(corrupt.Cause, "tag:x") {
+		t.Fatalf("Load: %v", err)
+	}
+	if err := s.SetAside(corrupt); !errors.As(err, &corrupt) || corrupt.Aside == "" {
+		t.Errorf("SetAside: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(t.Context(), path); !errors.Is(err, ErrSetAside) {
+		t.Errorf("Open: %v", err)
+	}
+}
