@@ -10,18 +10,31 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
+// maxStep is how far the clock may be set without a rescan.
+const maxStep = time.Minute
+
 // loop is the life of a Watcher: it notices, waits for quiet, offers.
 func (w *Watcher) loop(ctx context.Context) {
 	rescan := make(chan struct{})
 	stop := startRescans(ctx, w.schedule, w.log, rescan)
-	defer stop()
+	defer func() { stop() }()
 
 	w.pending.demand("start")
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var nextCheck, nextPoll time.Time
+	last, lastWall := time.Now(), w.wall()
 	for {
-		now := time.Now()
+		now, wall := time.Now(), w.wall()
+		if jump := wall.Sub(lastWall) - now.Sub(last); jump.Abs() > maxStep {
+			// A schedule made by a clock that was put right since would wait for
+			// the time that it took it for.
+			stop()
+			stop = startRescans(ctx, w.schedule, w.log, rescan)
+			w.stale = true
+			w.pending.demand("clock")
+		}
+		last, lastWall = now, wall
 		if !now.Before(nextCheck) {
 			w.checkRoot(now)
 			nextCheck = now.Add(rootCheck)

@@ -77,8 +77,8 @@ const (
 // name a file or a folder, changed, new, gone, or the same as before.
 type Hint struct {
 	// Full means everything below the root; Paths is then empty. A start, a
-	// rescan, a poll, an overflow, a root that is back, and changes to more
-	// than 128 names in the root itself give it.
+	// rescan, a poll, an overflow, a root that is back, a clock that was set,
+	// and changes to more than 128 names in the root itself give it.
 	Full bool
 	// Paths are slash-separated, below the root, sorted, and none lies below
 	// another one. A folder is to be looked at with all below it; so is what
@@ -91,7 +91,7 @@ type Hint struct {
 	// be judged before.
 	Overdue bool
 	// Why is a word or two for the log: "start", "notified", "rescan",
-	// "poll", "overflow", "watch error", "root back", "degraded". Of several
+	// "poll", "overflow", "watch error", "root back", "degraded", "clock". Of several
 	// merged reasons it is the first that asked for everything, else the
 	// first.
 	Why string
@@ -155,6 +155,7 @@ type Watcher struct {
 	open    func() (*source, error)
 	network func(path string) string
 	gitLock func(root string) (lock, bool)
+	wall    func() time.Time // without the monotonic clock
 
 	mu      sync.Mutex // guards the four below
 	opened  bool
@@ -193,6 +194,7 @@ func New(o Options) *Watcher {
 		open:    openSource,
 		network: networkFS,
 		gitLock: findGitLock,
+		wall:    func() time.Time { return time.Now().Round(0) },
 		pending: settler{settle: o.Settle, maxDelay: o.MaxDelay},
 	}
 	w.state.Store(Closed)

@@ -375,7 +375,7 @@ func TestGitLock(t *testing.T) {
 }
 
 // bubble runs a Watcher with a fake inotify inside a synctest bubble.
-func bubble(t *testing.T, o Options, test func(t *testing.T, w *Watcher, latest func() *fake)) {
+func bubble(t *testing.T, o Options, test func(t *testing.T, w *Watcher, latest func() *fake), prepare ...func(*Watcher)) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "root")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -387,6 +387,9 @@ func bubble(t *testing.T, o Options, test func(t *testing.T, w *Watcher, latest 
 		w := New(o)
 		w.open = open
 		w.gitLock = func(string) (lock, bool) { return lock{}, false }
+		for _, f := range prepare {
+			f(w)
+		}
 		if err := w.Open(); err != nil {
 			t.Fatal(err)
 		}
@@ -502,6 +505,21 @@ func TestRescan(t *testing.T) {
 			expect(t, w, 10*time.Minute, "FULL (rescan)")
 		})
 	}
+}
+
+func TestClockIsSet(t *testing.T) {
+	var ahead atomic.Int64
+	bubble(t, Options{Rescan: "0 * * * *"}, func(t *testing.T, w *Watcher, _ func() *fake) {
+		expect(t, w, 0, "FULL (start)")
+		time.Sleep(100 * time.Millisecond)
+		for _, d := range []time.Duration{-10 * 365 * 24 * time.Hour, 0} {
+			ahead.Store(int64(d))
+			expect(t, w, 900*time.Millisecond, "FULL (clock)")
+			silence(t, w, 5*time.Second+100*time.Millisecond)
+		}
+	}, func(w *Watcher) {
+		w.wall = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())).Round(0) }
+	})
 }
 
 func TestPoll(t *testing.T) {

@@ -47,7 +47,7 @@ func send(ctx context.Context, t *terminal, args []string) error {
 	if chosen == nil {
 		return &usageError{msg: fmt.Sprintf("no sink %q; %s", rest[0], known(c))}
 	}
-	sender, err := newSender(*chosen, t.logger(slog.LevelWarn))
+	sender, err := newSender(*chosen, time.Now, t.logger(slog.LevelWarn))
 	if err != nil {
 		return err
 	}

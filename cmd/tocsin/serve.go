@@ -45,7 +45,8 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		return err
 	}
 	defer store.Close()
-	queue, err := newOutbox(c, store, log)
+	steady := newClock(log)
+	queue, err := newOutbox(c, store, steady.now, log)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		defer admin.Close()
 	}
 
-	w := newWheel(c, store, queue, log)
+	w := newWheel(c, store, queue, steady.now, log)
 	if c.Feeds.Dir != "" {
 		w.folder = &web.Folder{Dir: c.Feeds.Dir, Site: w.site}
 	}
@@ -90,6 +91,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return queue.Run(ctx) })
+	g.Go(func() error { steady.run(ctx, queue.Shift); return nil })
 	if admin != nil {
 		ready := func() error { return w.ready(watcher.State()) }
 		g.Go(func() error { return serveHTTP(ctx, admin, web.Admin(ready)) })

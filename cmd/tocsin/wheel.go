@@ -62,7 +62,7 @@ type wheel struct {
 }
 
 // newWheel makes a wheel of a configuration. It does no I/O.
-func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, log *slog.Logger) *wheel {
+func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, now func() time.Time, log *slog.Logger) *wheel {
 	d := dialect(c)
 	style := &feed.Style{
 		Title: c.Site.Title, URL: c.Site.URL, Authority: c.Site.Authority, Language: c.Site.Language,
@@ -71,7 +71,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, log *slog.Log
 		MaxEntries: c.Feeds.Entries, Window: c.Feeds.Window, Version: version,
 	}
 	w := &wheel{
-		log: log, now: time.Now, settle: c.Watch.Settle,
+		log: log, now: now, settle: c.Watch.Settle,
 		dates:   ledger.Options{Authority: c.Site.Authority, Significant: fields(c.Feeds.Significant)},
 		style:   style,
 		least:   c.Feeds.MinEvents,

@@ -76,10 +76,10 @@ func formats(c *config.Config) []feed.Format {
 }
 
 // newSender makes the sink that the configuration describes.
-func newSender(s config.Sink, log *slog.Logger) (notify.Sender, error) {
+func newSender(s config.Sink, now func() time.Time, log *slog.Logger) (notify.Sender, error) {
 	c := sink.Config{
 		Name: s.Name, Type: s.Type, URL: s.URL.Reveal(), Headers: make(map[string]string),
-		Version: version, Logger: log,
+		Version: version, Now: now, Logger: log,
 	}
 	for _, secret := range s.Secrets {
 		c.Secrets = append(c.Secrets, secret.Reveal())
@@ -100,14 +100,14 @@ func newSender(s config.Sink, log *slog.Logger) (notify.Sender, error) {
 	return sink.New(c)
 }
 
-func newOutbox(c *config.Config, store *ledger.Store, log *slog.Logger) (*outbox.Outbox, error) {
+func newOutbox(c *config.Config, store *ledger.Store, now func() time.Time, log *slog.Logger) (*outbox.Outbox, error) {
 	var sinks []outbox.Sink
 	for _, s := range c.Notify.Sinks {
-		sender, err := newSender(s, log)
+		sender, err := newSender(s, now, log)
 		if err != nil {
 			return nil, err
 		}
 		sinks = append(sinks, outbox.Sink{Name: s.Name, Sender: sender, Rate: float64(s.Rate), RetryFor: s.RetryFor})
 	}
-	return outbox.New(outbox.Options{Store: store, Sinks: sinks, Logger: log}), nil
+	return outbox.New(outbox.Options{Store: store, Sinks: sinks, Now: now, Logger: log}), nil
 }

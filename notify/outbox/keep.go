@@ -23,15 +23,49 @@ func (o *Outbox) recover(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM river_leader`); err != nil {
 			return err
 		}
-		return o.mend(ctx, tx)
+		// What is from the future was made by a clock that has been put right.
+		now := o.now()
+		return o.reschedule(ctx, tx, `since = ?1, next = NULL`, `since > ?2`, now.UnixMicro(), now.Add(time.Hour).UnixMicro())
 	})
 }
 
+// Shift moves all that waits by a jump of the clock, so that it is tried and given
+// up when it would have been without.
+func (o *Outbox) Shift(ctx context.Context, by time.Duration) error {
+	err := o.store.Write(ctx, func(tx *sql.Tx) error {
+		return o.reschedule(ctx, tx, `since = since + ?1, next = next + ?1`, `true`, by.Microseconds())
+	})
+	if err != nil {
+		return fmt.Errorf("outbox: moving what waits by %v: %w", by, err)
+	}
+	return nil
+}
+
+// reschedule sets the times of those waiting deliveries of which which is true,
+// and gives them other jobs, but for those that are being tried just now.
+func (o *Outbox) reschedule(ctx context.Context, tx *sql.Tx, set, which string, args ...any) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM river_job WHERE state IN ('available', 'scheduled', 'retryable')
+		AND id IN (SELECT job FROM deliveries WHERE state = 'waiting' AND `+which+`)`, args...)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE deliveries SET `+set+` WHERE state = 'waiting' AND `+which, args...); err != nil {
+		return err
+	}
+	return o.mend(ctx, tx)
+}
+
+// maxLate is how much later than its delivery a job may be due: as long as a sink
+// may ask for a pause, and a bit.
+const maxLate = longestPause + time.Hour
+
 // mend gives a job to every waiting delivery that should have one and has not,
-// for whatever reason.
+// for whatever reason, or has one that is due too late.
 func (o *Outbox) mend(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, `UPDATE deliveries SET job = NULL WHERE state = 'waiting' AND job IS NOT NULL
-		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = job AND j.finalized_at IS NULL)`)
+		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = job AND j.finalized_at IS NULL
+			AND (j.state = 'running' OR unixepoch(j.scheduled_at) <= max(coalesce(next, 0), ?) / 1000000 + 60))`,
+		o.now().Add(maxLate).UnixMicro())
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,8 @@ type Options struct {
 	Sinks []Sink
 	// Logger takes a line for every attempt that ended; slog.Default() by default.
 	Logger *slog.Logger
-	// Now is the clock of the records, and of RetryFor; time.Now by default.
+	// Now is the clock of the records, of RetryFor and of the queue; time.Now by
+	// default. Where it jumps, call Shift.
 	Now func() time.Time
 }
 

@@ -909,3 +909,73 @@ func TestMint(t *testing.T) {
 		t.Errorf("ids: %v", ids[:3])
 	}
 }
+
+// A jump of the clock makes nothing due years later, and gives nothing up.
+func TestShift(t *testing.T) {
+	const years = 10 * 365 * 24 * time.Hour
+	for _, by := range []time.Duration{years, -years} {
+		r := open(t, statePath(t), sinkOf("a", newSender(says(&notify.SendError{Err: errServer}, &notify.SendError{Err: errServer}))))
+		r.backoff = func(int) time.Duration { return time.Minute }
+		id := r.plan("a", about("e1"))[0]
+		r.start()
+		r.log.until(t, "attempt failed")
+		r.scheduled(t)
+		r.clock.advance(by)
+		if err := r.Shift(t.Context(), by); err != nil {
+			t.Fatal(err)
+		}
+		r.clock.advance(time.Minute) // the second attempt is due, and fails
+		r.log.until(t, "attempt failed")
+		r.clock.advance(time.Minute)
+		if line := r.log.until(t, "msg=delivered"); !strings.Contains(line, id) {
+			t.Errorf("a jump of %v: %s", by, line)
+		}
+		r.quit()
+	}
+}
+
+// scheduled waits until no job is under way: River puts a job back behind the log
+// line that tells of it.
+func (r *rig) scheduled(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for n := 1; n > 0; {
+		must(t, r.store.DB().QueryRow(`SELECT count(*) FROM river_job WHERE state = 'running'`).Scan(&n))
+		if time.Now().After(deadline) {
+			t.Fatal("timed out waiting for the end of a job")
+		}
+	}
+}
+
+// A job that River put back just when the clock jumped is found when the outbox
+// tidies up.
+func TestMendAfterAJump(t *testing.T) {
+	r := open(t, statePath(t), sinkOf("a", newSender(takes)))
+	id := r.plan("a", about("e1"))[0]
+	_, err := r.store.DB().Exec(`UPDATE river_job SET state = 'scheduled', scheduled_at = '2099-01-01 00:00:00.000'`)
+	must(t, err)
+	r.start() // tidies up first
+	r.becomes(id, Delivered)
+	r.quit()
+}
+
+// What waits is from the future: the clock was put right while nothing ran.
+func TestOpenAfterTheClockWasPutRight(t *testing.T) {
+	path := statePath(t)
+	r := open(t, path, sinkOf("a", newSender(says(&notify.SendError{Err: errServer}))))
+	r.backoff = func(int) time.Duration { return time.Minute }
+	r.clock.advance(10 * 365 * 24 * time.Hour)
+	ids := r.plan("a", about("e1"))
+	r.start()
+	r.log.until(t, "attempt failed")
+	r.halt()
+	ids = append(ids, r.plan("a", about("e2"))...)
+	r.quit()
+
+	r = open(t, path, sinkOf("a", newSender(takes)))
+	r.start()
+	for _, id := range ids {
+		r.becomes(id, Delivered)
+	}
+	r.quit()
+}

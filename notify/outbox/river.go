@@ -41,12 +41,21 @@ func (w *worker) Work(ctx context.Context, job *river.Job[task]) error { return 
 // unrecorded is River's retry policy. It holds only for attempts whose outcome
 // could not be written, such as on a full disk: each may mean a message sent
 // twice, so it is in no hurry.
-type unrecorded struct{}
+type unrecorded struct{ now func() time.Time }
 
 // NextRetry implements river.ClientRetryPolicy.
-func (unrecorded) NextRetry(job *rivertype.JobRow) time.Time {
-	return time.Now().Add(min(time.Duration(job.Attempt)*10*time.Second, 5*time.Minute))
+func (u unrecorded) NextRetry(job *rivertype.JobRow) time.Time {
+	return u.now().Add(min(time.Duration(job.Attempt)*10*time.Second, 5*time.Minute))
 }
+
+// ticking lets River ask the outbox's clock.
+type ticking struct{ now func() time.Time }
+
+// Now implements rivertype.TimeGenerator.
+func (t ticking) Now() time.Time { return t.now() }
+
+// NowOrNil implements rivertype.TimeGenerator.
+func (t ticking) NowOrNil() *time.Time { now := t.now(); return &now }
 
 // openRiver brings River's tables up to date and returns its client.
 func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) {
@@ -70,10 +79,13 @@ func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) 
 		RescueStuckJobsAfter: time.Hour,
 		SoftStopTimeout:      o.softStop,
 		MaxAttempts:          maxAttempts,
-		RetryPolicy:          unrecorded{},
+		RetryPolicy:          unrecorded{o.now},
 		// The record of a delivery is its row: a job that ended is of no more use.
 		CompletedJobRetentionPeriod: time.Hour,
 		CancelledJobRetentionPeriod: time.Hour,
+		// Jobs are due by the clock of the records, which the machine's may jump
+		// away from.
+		Test: river.TestConfig{Time: ticking{o.now}},
 	}
 	if len(o.sinks) > 0 {
 		config.Queues = make(map[string]river.QueueConfig, len(o.sinks))

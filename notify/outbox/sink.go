@@ -19,7 +19,7 @@ type sink struct {
 
 	mu     sync.Mutex
 	gone   bool
-	paused time.Time // by time.Now: the clock of River and of timers
+	paused time.Time // by time.Now, with its monotonic clock
 }
 
 func newSink(s Sink) *sink {
