@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 	_ "time/tzdata" // time zones on machines that have none
 
 	"tocsin/config"
@@ -52,6 +53,9 @@ type command func(ctx context.Context, t *terminal, args []string) error
 type terminal struct {
 	out, err io.Writer
 	env      config.Env
+	// dates is the clock by which events are dated; nil: the machine's. Tests
+	// hold it still, to compare bytes.
+	dates func() time.Time
 }
 
 func main() {

@@ -20,7 +20,7 @@ import (
 
 var (
 	replayAll   = flag.Bool("replay", false, "replay: all steps in all styles of writing, instead of a sample")
-	replayKills = flag.Int("kills", 20, "replay: how often the daemon is killed in each recording")
+	replayKills = flag.Int("kills", 20, "replay: how often the daemon is killed in each recording at least")
 )
 
 // step is one line of a recording; what it holds is described in the recordings'
@@ -300,9 +300,11 @@ type played struct {
 	from, to         int
 }
 
+// lastStep is that of both recordings.
+const lastStep = 126
+
 // replays are all steps in all styles, or a sample of them.
 func replays() []played {
-	const lastStep = 126
 	var all []played
 	if !*replayAll {
 		const short, long = 100 * time.Millisecond, 250 * time.Millisecond
@@ -385,40 +387,60 @@ func TestReplay(t *testing.T) {
 }
 
 // TestReplayKilled kills the daemon at random moments of a replay, with a
-// receiver that refuses a third of what it gets.
+// receiver that refuses a third of what it gets: nothing is lost, nothing told
+// under two ids, and the feeds are those of a daemon that was left alone.
 func TestReplayKilled(t *testing.T) {
+	last := 20
+	if *replayAll {
+		last = lastStep
+	}
 	for _, name := range []string{"md", "hugo"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			steps := recording(t, name, 20)
+			steps := recording(t, name, last)
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
 			chance := rand.New(rand.NewPCG(seed, 0))
-			r := newRig(t, "", "")
+			begin := func() *rig {
+				r := newRig(t, "", "")
+				// Both write the same bytes, whenever and wherever they run.
+				r.env = []string{asOf + "=2026-11-01T00:00:00Z"}
+				r.configure(`url: "http://`+r.site+`"`, "url: http://timeline.example")
+				// A step and its sentinel are one turn, also on a busy machine.
+				r.configure("settle: 100ms", "settle: 250ms")
+				r.sentinel(-1)
+				steps[0].apply(t, r.events, "git")
+				return r
+			}
+			r := begin()
 			r.receiver.answer = func(w http.ResponseWriter, n int) {
 				if n%3 == 0 {
 					w.WriteHeader(http.StatusServiceUnavailable)
 				}
 			}
-			r.sentinel(-1)
-			steps[0].apply(t, r.events, "git")
-			r.start()
+			kills := 0
+			kill := func() {
+				select {
+				case <-time.After(time.Duration(chance.IntN(700)) * time.Millisecond):
+				case err := <-r.exited:
+					t.Fatalf("the daemon ended by itself: %v", err)
+				}
+				r.kill()
+				r.launch()
+				kills++
+			}
+			r.launch()
+			kill() // in its first look
+			r.until("ready", r.isReady)
 
 			// Steps are seen one at a time, but the daemon dies in them, between
 			// them and while it sends.
 			want := make(map[string]int)
-			kills := max(1, *replayKills/len(steps[1:]))
-			for _, s := range steps[1:] {
+			for i, s := range steps[1:] {
 				s.apply(t, r.events, "git")
 				title := r.sentinel(s.Step)
-				for range kills {
-					select {
-					case <-time.After(time.Duration(chance.IntN(400)) * time.Millisecond):
-					case err := <-r.exited:
-						t.Fatalf("the daemon ended by itself: %v", err)
-					}
-					r.kill()
-					r.launch()
+				for kills < (i+1)**replayKills/(len(steps)-1) {
+					kill()
 				}
 				r.settled(title)
 				for what := range s.expected(0) {
@@ -443,7 +465,34 @@ func TestReplayKilled(t *testing.T) {
 			if again := r.feeds(); !maps.Equal(published, again) {
 				t.Error("a restart changed feeds")
 			}
-			t.Logf("%d kills, %d messages", kills*(len(steps)-1), len(want))
+			r.stop()
+
+			alone := begin()
+			alone.start()
+			for _, s := range steps[1:] {
+				s.apply(t, alone.events, "git")
+				alone.settled(alone.sentinel(s.Step))
+			}
+			undisturbed := alone.feeds()
+			for path, text := range undisturbed {
+				if published[path] != text {
+					t.Errorf("%s differs from that of a daemon that was not killed: %s", path, difference(published[path], text))
+				}
+			}
+			if len(published) != len(undisturbed) {
+				t.Errorf("%d feeds, %d of a daemon that was not killed", len(published), len(undisturbed))
+			}
+			t.Logf("%d kills, %d messages, %d files of feeds", kills, len(want), len(published))
 		})
 	}
+}
+
+// difference shows where two texts part.
+func difference(a, b string) string {
+	i := 0
+	for i < min(len(a), len(b)) && a[i] == b[i] {
+		i++
+	}
+	around := func(s string) string { return s[max(0, i-200):min(len(s), i+200)] }
+	return fmt.Sprintf("%q and %q", around(a), around(b))
 }

@@ -29,10 +29,17 @@ import (
 // asTocsin makes the test binary be the program: a daemon can then be killed.
 const asTocsin = "TOCSIN_TEST_MAIN"
 
+// asOf holds the clock still by which that program dates events.
+const asOf = "TOCSIN_TEST_DATES"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asTocsin) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, &terminal{out: os.Stdout, err: os.Stderr, env: config.OSEnv()}, os.Args[1:])
+		t := &terminal{out: os.Stdout, err: os.Stderr, env: config.OSEnv()}
+		if at, err := time.Parse(time.RFC3339, os.Getenv(asOf)); err == nil {
+			t.dates = func() time.Time { return at }
+		}
+		code := run(ctx, t, os.Args[1:])
 		stop()
 		os.Exit(code)
 	}
@@ -51,6 +58,8 @@ type rig struct {
 	admin    string
 	receiver *receiver
 	config   string
+	env      []string // beside the test's own
+	wrap     []string // a program that becomes the daemon, and its arguments
 	cmd      *exec.Cmd
 	exited   chan error
 	log      *logBuffer
@@ -135,8 +144,9 @@ func (r *rig) write(path, text string) {
 // launch starts the daemon and does not wait.
 func (r *rig) launch() {
 	r.t.Helper()
-	r.cmd = exec.Command(os.Args[0], "serve", "-config", r.config)
-	r.cmd.Env = append(os.Environ(), asTocsin+"=1")
+	args := append(slices.Clone(r.wrap), os.Args[0], "serve", "-config", r.config)
+	r.cmd = exec.Command(args[0], args[1:]...)
+	r.cmd.Env = append(append(os.Environ(), asTocsin+"=1"), r.env...)
 	pipe, err := r.cmd.StderrPipe()
 	if err != nil {
 		r.t.Fatal(err)
@@ -157,14 +167,16 @@ func (r *rig) launch() {
 func (r *rig) start() {
 	r.t.Helper()
 	r.launch()
-	r.until("ready", func() bool {
-		res, err := http.Get("http://" + r.admin + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer res.Body.Close()
-		return res.StatusCode == http.StatusOK
-	})
+	r.until("ready", r.isReady)
+}
+
+func (r *rig) isReady() bool {
+	res, err := http.Get("http://" + r.admin + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	return res.StatusCode == http.StatusOK
 }
 
 // start503 starts the daemon and waits until it serves, not ready.
@@ -262,6 +274,12 @@ func (r *rig) fetch(address string) (*http.Response, []byte) {
 }
 
 var feedAddress = regexp.MustCompile(`xmlUrl="http://[^/"]*(/feeds/[^"]*)\.atom"`)
+
+// commandOutput runs a program and returns all that it printed.
+func commandOutput(args []string) (string, error) {
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	return string(out), err
+}
 
 // feeds fetches every feed in every format, by path.
 func (r *rig) feeds() map[string]string {
@@ -383,6 +401,13 @@ func (l *logBuffer) add(line string) {
 	if l.lines = append(l.lines, line); len(l.lines) > 5000 {
 		l.lines = l.lines[1000:]
 	}
+}
+
+// has says whether a line holds text.
+func (l *logBuffer) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.lines, func(line string) bool { return strings.Contains(line, text) })
 }
 
 func (l *logBuffer) tail(n int) string {

@@ -82,6 +82,9 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	}
 
 	w := newWheel(c, store, queue, steady.now, log)
+	if t.dates != nil {
+		w.now = t.dates
+	}
 	if c.Feeds.Dir != "" {
 		w.folder = &web.Folder{Dir: c.Feeds.Dir, Site: w.site}
 	}
