@@ -1,8 +1,13 @@
 package event
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 func day(s string) time.Time {
@@ -125,4 +130,62 @@ func TestMatchDays(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever names and bounds a match holds, it selects what its conditions say one
+// by one, in any order and any spelling.
+func FuzzMatch(f *testing.F) {
+	f.Fuzz(func(t *testing.T, wanted, all, not, has string, least, most, importance int, from, to, date string) {
+		for _, s := range []string{wanted, all, not, has} {
+			if !utf8.ValidString(s) || len(s) > 1000 {
+				return // names come from files and queries, which are valid and bounded
+			}
+		}
+		split := func(s string) []string {
+			return slices.DeleteFunc(strings.Split(s, ","), func(n string) bool { return n == "" })
+		}
+		day := func(s string) time.Time {
+			d, _ := time.Parse(time.DateOnly, s)
+			return d
+		}
+		aliases := map[string]string{"viaduct": "Bridges", "a b": "c"}
+		canonical := func(name string) string {
+			for other, name2 := range aliases {
+				if Key(other) == Key(name) {
+					return Key(name2)
+				}
+			}
+			return Key(name)
+		}
+		var e Event
+		for _, n := range split(has) { // what a reader makes of it
+			e.Tags = append(e.Tags, canonical(n))
+		}
+		e.Actors, e.Importance, e.Date = e.Tags, importance, Date{Time: day(date)}
+		m := Match{
+			Tags: split(wanted), AllTags: split(all), NotTags: split(not),
+			Actors: split(wanted), AllActors: split(all), NotActors: split(not),
+			MinImportance: least, MaxImportance: most, From: day(from), To: day(to),
+		}
+		is := func(n string) bool { return slices.Contains(e.Tags, canonical(n)) }
+		want := (least <= 0 || importance >= least) && (most <= 0 || importance <= most) &&
+			(m.From.IsZero() || !e.Date.Before(m.From)) && (m.To.IsZero() || !e.Date.After(m.To)) &&
+			(len(m.Tags) == 0 || slices.ContainsFunc(m.Tags, is)) && !slices.ContainsFunc(m.NotTags, is)
+		for _, n := range m.AllTags {
+			want = want && is(n)
+		}
+		d := Dialect{TagAliases: aliases, ActorAliases: aliases}
+		if got := NewMatcher(m, d).Match(&e); got != want {
+			t.Errorf("%+v selects %+v: %v, want %v", m, e, got, want)
+		}
+		for _, names := range [][]string{m.Tags, m.AllTags, m.NotTags, m.Actors, m.AllActors, m.NotActors} {
+			slices.Reverse(names)
+			for i, n := range names {
+				names[i] = " " + norm.NFD.String(n) + " "
+			}
+		}
+		if got := NewMatcher(m, d).Match(&e); got != want {
+			t.Errorf("in another order and spelling, %+v selects %+v: %v, want %v", m, e, got, want)
+		}
+	})
 }

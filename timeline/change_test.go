@@ -2,10 +2,12 @@ package timeline
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"tocsin/event"
 )
@@ -219,4 +221,50 @@ func TestTopics(t *testing.T) {
 	if got := Topics(e); !slices.Equal(got, want) {
 		t.Errorf("topics: %v, want %v", got, want)
 	}
+}
+
+// Whatever the names and their order, each topic has one slug that no other has,
+// fit for a URL and a file's name, kept when more come.
+func FuzzSlugs(f *testing.F) {
+	f.Fuzz(func(t *testing.T, names, more string) {
+		topics := func(s string) []Topic {
+			var all []Topic
+			for _, n := range strings.Split(s, "\n") {
+				if k := event.Key(n); k != "" && utf8.ValidString(n) {
+					all = append(all, Topic{Tag, k}, Topic{Actor, k})
+				}
+			}
+			return all
+		}
+		first, second := topics(names), topics(more)
+		s, reversed := NewSlugs(nil), NewSlugs(nil)
+		s.Give(first)
+		given := maps.Clone(s.slugs)
+		slices.Reverse(first)
+		reversed.Give(first)
+		if !maps.Equal(s.slugs, reversed.slugs) {
+			t.Errorf("another order gives other slugs: %q and %q", s.slugs, reversed.slugs)
+		}
+		s.Give(second)
+		again := NewSlugs(s.slugs)
+		if fresh := again.Give(slices.Concat(first, second)); len(fresh) > 0 {
+			t.Errorf("slugs are given twice: %q", fresh)
+		}
+		for topic, slug := range given {
+			if s.Slug(topic) != slug {
+				t.Errorf("%v: slug %q, later %q", topic, slug, s.Slug(topic))
+			}
+		}
+		taken := make(map[Topic]Topic)
+		for _, topic := range slices.Concat(first, second) {
+			slug := s.Slug(topic)
+			if slug == "" || len(slug) > 250 || slug == "." || slug == ".." || strings.ContainsAny(slug, "/?#%\\ \x00") || !utf8.ValidString(slug) {
+				t.Errorf("%v: slug %q", topic, slug)
+			}
+			if other, ok := taken[Topic{topic.Kind, slug}]; ok && other != topic {
+				t.Errorf("%v and %v have the slug %q", topic, other, slug)
+			}
+			taken[Topic{topic.Kind, slug}] = topic
+		}
+	})
 }
