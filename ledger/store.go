@@ -108,8 +108,9 @@ func (s *Store) connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("store %s: %w", s.path, err)
 	}
-	db.SetMaxOpenConns(4)
-	db.SetMaxIdleConns(4)
+	// Those who share a connection take turns; on several they would meet SQLite's
+	// lock and sleep.
+	db.SetMaxOpenConns(1)
 	s.db = db
 	if err := db.PingContext(ctx); err != nil {
 		return s.fault(err)
