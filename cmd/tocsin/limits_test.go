@@ -38,7 +38,7 @@ func TestShortQueue(t *testing.T) {
 	const largest = 89
 	steps := recording(t, "md", largest)
 	sysctl(t, "/proc/sys/fs/inotify/max_queued_events", "64")
-	r := newRig(t, "", "")
+	r := newRig(t, "      match: {min_importance: 1}", "")
 	r.addSinks(r.moreSinks())
 	r.sentinel(-1)
 	for _, s := range steps[:largest] {
