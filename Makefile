@@ -4,7 +4,7 @@ GO ?= go
 FUZZTIME ?= 30s
 export FUZZTIME
 
-.PHONY: all build test check format vet staticcheck arrows bench fuzz feeds
+.PHONY: all build test check format vet staticcheck arrows bench fuzz replay feeds
 
 all: check test build
 
@@ -38,6 +38,12 @@ bench:
 # Every fuzz target for FUZZTIME.
 fuzz:
 	scripts/fuzz
+
+# What is too long for every change, about an hour: the recordings of a real
+# folder's history, step by step in every style of writing, and with 500 kills. They
+# are expected in ../shared/replay.
+replay:
+	$(GO) test ./cmd/tocsin -run '^TestReplay' -replay -kills 250 -parallel 4 -timeout 4h -v
 
 # The feeds of the seeds before validators and readers (scripts/install-feed-tools).
 feeds: build
