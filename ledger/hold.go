@@ -49,6 +49,7 @@ const (
 	metaFirstLook = "first_look" // when the first look was entered
 	metaHeld      = "held"       // a Held, as JSON
 	metaAccepted  = "accepted"   // the digest of the Held that was accepted
+	metaDevice    = "device"     // that of the events folder when events were last found in it
 )
 
 // Held returns the withdrawal that is held; nil where there is none.
@@ -87,6 +88,18 @@ func (s *Store) Accept(ctx context.Context, h *Held) error {
 // Release forgets what was held and accepted, in the caller's transaction.
 func Release(ctx context.Context, tx *sql.Tx) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key IN (?, ?)`, metaHeld, metaAccepted); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
+}
+
+// Device returns the device of the events folder as it was noted last; empty where
+// it never was.
+func (s *Store) Device(ctx context.Context) (string, error) { return s.meta(ctx, metaDevice) }
+
+// NoteDevice notes the device of the events folder, in the caller's transaction.
+func NoteDevice(ctx context.Context, tx *sql.Tx, device string) error {
+	if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, metaDevice, device); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	return nil

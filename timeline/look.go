@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -98,6 +99,7 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 	if err != nil {
 		return Found{}, fmt.Errorf("%w: %w", ErrRoot, err)
 	}
+	t.device = strconv.FormatUint(statOf(root).dev, 16)
 	w.Paths = w.places()
 	w.All = slices.Contains(w.Paths, ".")
 	s := survey{present: make(map[string]stat), faults: make(map[string]error), blind: make(map[string]error)}

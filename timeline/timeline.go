@@ -62,6 +62,7 @@ type Timeline struct {
 	claims  map[string][]string // the paths that claim an id, sorted
 	below   map[string]int      // how many files lie below a folder
 	kept    map[string]*event.Event
+	device  string               // that of the folder at the last look
 	missing map[string]time.Time // files that the last look missed, and since when
 	young   map[string]time.Time // files that had not rested at the last look, and since when
 	held    time.Time            // since when looks are held for such files; zero: they are not
@@ -109,6 +110,9 @@ func (t *Timeline) Event(id string) *event.Event {
 	}
 	return nil
 }
+
+// Device names the device that the folder was on at the last look; empty before.
+func (t *Timeline) Device() string { return t.device }
 
 // Len returns the number of files of the timeline, drafts and broken ones
 // included.

@@ -21,7 +21,9 @@ func (h hold) over(gone, of int) bool { return gone > h.events && gone*100 > of*
 
 // holds reports whether changes withdraw so many events at once that nothing is
 // done before they are back or the operator accepts it: whether the folder was
-// emptied or unmounted nobody but the operator knows.
+// emptied or unmounted nobody but the operator knows. All of them are always too
+// many where the folder is on another device than it was: that is an empty mount
+// point.
 func (w *wheel) holds(ctx context.Context, changes []timeline.Change) (bool, error) {
 	var gone []string
 	var last []*event.Event
@@ -30,7 +32,8 @@ func (w *wheel) holds(ctx context.Context, changes []timeline.Change) (bool, err
 			gone, last = append(gone, c.Event.ID), append(last, c.Event)
 		}
 	}
-	if !w.hold.over(len(gone), w.ledger.Len()) {
+	unmounted := len(gone) > 0 && len(gone) == w.ledger.Len() && w.device != "" && w.device != w.timeline.Device()
+	if !unmounted && !w.hold.over(len(gone), w.ledger.Len()) {
 		if w.held.Swap(nil) != nil {
 			w.log.Info("most of the events are back; what was held is forgotten")
 		}

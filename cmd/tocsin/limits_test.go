@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -106,4 +107,44 @@ func TestFewWatches(t *testing.T) {
 	r.settled(r.sentinel(0))
 	compareTold(t, "polled", told(r.receiver.take(), "hook"), want)
 	t.Logf("told after %v", time.Since(began).Round(time.Millisecond))
+}
+
+// The folder is unmounted and leaves an empty mount point: nothing is withdrawn,
+// however few events there were.
+func TestUnmounted(t *testing.T) {
+	r := newRig(t, "", "")
+	source := filepath.Join(r.dir, "source")
+	for n := range 3 {
+		r.write(filepath.Join(source, fmt.Sprintf("%d.md", n)), fmt.Sprintf("---\ntitle: Event %d\ndate: 2025-01-01\n---\n", n))
+	}
+	fill := `mount -t tmpfs -o size=1m none "$0" && cp -r "$1"/. "$0"`
+	r.wrap = []string{"unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+		`sh -c '` + fill + `' "$0" "$1" && shift && exec "$@"`, r.events, source}
+	if out, err := commandOutput(append(r.wrap, "true")); err != nil {
+		t.Skipf("no mount namespace here: %v, %s", err, out)
+	}
+	r.start()
+	inside := func(args ...string) {
+		t.Helper()
+		enter := []string{"nsenter", "--target", fmt.Sprint(r.cmd.Process.Pid), "--user", "--mount", "--preserve-credentials"}
+		if out, err := commandOutput(append(enter, args...)); err != nil {
+			t.Fatalf("%v: %v, %s", args, err, out)
+		}
+	}
+	for range 2 {
+		inside("umount", r.events)
+		r.until("the hold", func() bool {
+			code, text := r.readyz()
+			return code == 503 && strings.Contains(text, "3 of 3 events are gone")
+		})
+		if res, _ := r.get("/events/0/"); res.StatusCode != 200 {
+			t.Errorf("the page of an event: %s", res.Status)
+		}
+		inside("sh", "-c", fill, r.events, source)
+		r.until("readiness", r.isReady)
+	}
+	// Where events are deleted on the same device, they are gone.
+	inside("sh", "-c", `rm "$0"/*`, r.events)
+	r.until("three withdrawals", func() bool { return len(r.receiver.all()) == 3 })
+	compareTold(t, "deleted", told(r.receiver.take(), "hook"), map[string]bool{"withdrawn 0": true, "withdrawn 1": true, "withdrawn 2": true})
 }

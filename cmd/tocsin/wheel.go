@@ -53,6 +53,7 @@ type wheel struct {
 	held    atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
 	noted   bool                        // the store may hold one, or had one accepted
 	cried   time.Time                   // when that was last logged
+	device  string                      // of the events folder, as the store has it
 	failing atomic.Pointer[string]      // why the last turn failed; nil: it did not
 	failed  time.Time                   // when that was last logged
 	unsaved map[string]bool             // ids of changes that no transaction holds yet
@@ -296,6 +297,9 @@ func (w *wheel) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if w.device, err = w.store.Device(ctx); err != nil {
+		return err
+	}
 	w.held.Store(held)
 	w.noted = held != nil
 	w.catalog = feed.NewCatalog(w.style, w.least, w.custom)
@@ -355,10 +359,16 @@ func (w *wheel) enter(told []ledger.Told, now time.Time) web.Update {
 
 // commit writes the ledger and the planned deliveries, both or neither.
 func (w *wheel) commit(ctx context.Context, planned []notify.Planned) error {
-	if !w.ledger.Pending() && len(planned) == 0 && !w.noted {
+	device := w.timeline.Device()
+	if !w.ledger.Pending() && len(planned) == 0 && !w.noted && device == w.device {
 		return nil
 	}
 	err := w.store.Write(ctx, func(tx *sql.Tx) error {
+		if device != w.device {
+			if err := ledger.NoteDevice(ctx, tx, device); err != nil {
+				return err
+			}
+		}
 		if w.noted {
 			if err := ledger.Release(ctx, tx); err != nil {
 				return err
@@ -375,7 +385,7 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned) error {
 	})
 	if err == nil {
 		w.ledger.Written()
-		w.noted = false
+		w.noted, w.device = false, device
 	}
 	return err
 }
