@@ -320,6 +320,16 @@ type hook struct {
 			Title      string `json:"title"`
 			Importance int    `json:"importance"`
 		} `json:"event"`
+		Events []struct {
+			Change struct {
+				Kind string `json:"kind"`
+			} `json:"change"`
+			Event struct {
+				ID    string `json:"id"`
+				Title string `json:"title"`
+			} `json:"event"`
+		} `json:"events"`
+		More int `json:"more"`
 	} `json:"data"`
 }
 
@@ -386,6 +396,11 @@ func (r *receiver) has(title string) bool {
 	for _, h := range r.hooks {
 		if h.Data.Event.Title == title {
 			return true
+		}
+		for _, e := range h.Data.Events {
+			if e.Event.Title == title {
+				return true
+			}
 		}
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -87,6 +88,11 @@ func sampleFeeds(t *testing.T) []string {
 	return paths
 }
 
+func git(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	program(t, dir, append([]string{"git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "gc.auto=0"}, args...)...)
+}
+
 // TestEdit raises the sample event's importance from 9 to 10 in the ways in
 // which programs save files.
 func TestEdit(t *testing.T) {
@@ -102,9 +108,6 @@ func TestEdit(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 		}
-	}
-	git := func(t *testing.T, dir string, args ...string) {
-		program(t, dir, append([]string{"git", "-c", "user.name=t", "-c", "user.email=t@example.org"}, args...)...)
 	}
 	raise := func(text string) string { return strings.Replace(text, "importance: 9\n", "importance: 10\n", 1) }
 	ways := map[string]struct{ prepare, edit func(t *testing.T, r *rig) }{
@@ -386,5 +389,61 @@ func TestSeeds(t *testing.T) {
 	found, err := checkEvents(context.Background(), &terminal{out: os.Stdout, err: os.Stderr}, c, nil)
 	if err != nil || len(found) > 0 {
 		t.Errorf("%v %v", found, err)
+	}
+}
+
+// A checkout that changes two thousand files is one batch, without removals, and
+// one that leaves a branch and comes back is nothing.
+func TestCheckout(t *testing.T) {
+	const files = 2000
+	r := newRig(t, "", "")
+	r.configure("burst: 0", "burst: 10")
+	r.configure("settle: 100ms", "settle: 250ms")
+	git := func(args ...string) { t.Helper(); git(t, r.events, args...) }
+	write := func(importance int) {
+		for n := range files {
+			r.write(r.path(fmt.Sprintf("%02d/%04d", n%40, n)), fmt.Sprintf("---\ntitle: Event %d\ndate: 2025-01-01\nimportance: %d\n---\n\nText.\n", n, importance))
+		}
+	}
+	git("init", "-q", "-b", "main")
+	write(5)
+	git("add", ".")
+	git("commit", "-q", "-m", "one")
+	git("checkout", "-q", "-b", "other")
+	write(6)
+	git("commit", "-q", "-a", "-m", "two")
+	git("checkout", "-q", "main")
+	r.start()
+	r.settled(r.sentinel(0))
+	r.receiver.take()
+	turns := func() int { return strings.Count(r.log.tail(5000), "msg=turn ") }
+
+	before := turns()
+	git("checkout", "-q", "other")
+	r.settled(r.sentinel(1))
+	if n := turns() - before; n > 3 {
+		t.Errorf("a checkout took %d turns", n)
+	}
+	told := 0
+	for _, h := range r.receiver.take() {
+		told += len(h.Data.Events) + h.Data.More
+		for _, e := range h.Data.Events {
+			if e.Change.Kind != "updated" {
+				t.Errorf("%s %s", e.Change.Kind, e.Event.ID)
+			}
+		}
+	}
+	// The sentinel may be in the batch or behind it.
+	if told != files && told != files+1 {
+		t.Errorf("told of %d changes, not %d", told, files)
+	}
+
+	git("checkout", "-q", "main")
+	git("checkout", "-q", "other")
+	r.settled(r.sentinel(2))
+	for _, h := range r.receiver.take() {
+		if h.Data.Event.ID != "zz-sentinel" {
+			t.Errorf("leaving a branch and coming back told %s", h.raw[:min(len(h.raw), 300)])
+		}
 	}
 }
