@@ -88,6 +88,21 @@ func sampleFeeds(t *testing.T) []string {
 	return paths
 }
 
+// program runs one that the machine may have, in a folder.
+func program(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		t.Skipf("%s is not installed", args[0])
+	}
+	cmd := exec.Command(path, args[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "TERM=dumb")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
 func git(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	program(t, dir, append([]string{"git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "gc.auto=0"}, args...)...)
@@ -96,19 +111,6 @@ func git(t *testing.T, dir string, args ...string) {
 // TestEdit raises the sample event's importance from 9 to 10 in the ways in
 // which programs save files.
 func TestEdit(t *testing.T) {
-	program := func(t *testing.T, dir string, args ...string) {
-		t.Helper()
-		path, err := exec.LookPath(args[0])
-		if err != nil {
-			t.Skipf("%s is not installed", args[0])
-		}
-		cmd := exec.Command(path, args[1:]...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "TERM=dumb")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
 	raise := func(text string) string { return strings.Replace(text, "importance: 9\n", "importance: 10\n", 1) }
 	ways := map[string]struct{ prepare, edit func(t *testing.T, r *rig) }{
 		"rename": {edit: func(t *testing.T, r *rig) {
