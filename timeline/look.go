@@ -309,7 +309,7 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			read[i], moving[i] = t.read(p)
+			read[i], moving[i] = t.read(p, s.present[p])
 			if n := done.Add(1); w.Progress != nil {
 				w.Progress(int(n), len(differ))
 			}
@@ -353,16 +353,16 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	return found, nil
 }
 
-// read reads one file; moving says that it changed meanwhile. It is called from
-// several goroutines and changes nothing.
-func (t *Timeline) read(p string) (f *file, moving bool) {
+// read reads one file; moving says that it changed since the survey, which judged
+// whether it rests. It is called from several goroutines and changes nothing.
+func (t *Timeline) read(p string, surveyed stat) (f *file, moving bool) {
 	old := t.files[p]
 	if old == nil {
 		old = &file{event: t.kept[p]}
 	}
 	data, before, after, err := readFile(t.name(p), t.o.MaxBytes)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && before != after:
+	case errors.Is(err, fs.ErrNotExist), err == nil && (before != surveyed || after != surveyed):
 		return nil, true
 	case err != nil:
 		return &file{event: old.event, fault: &event.Error{Path: p, Line: 1, Msg: reason(err)}}, false

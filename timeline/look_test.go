@@ -426,6 +426,25 @@ func TestFileInMotion(t *testing.T) {
 	f.has()
 }
 
+// A file that was replaced since the survey is not what the survey judged.
+func TestFileReplacedBehindTheSurvey(t *testing.T) {
+	f := newFolder(t)
+	f.write("a.md", "A")
+	f.write("b.md", "B")
+	var s survey
+	s.present = make(map[string]stat)
+	f.try(f.tl.walk(t.Context(), ".", &s))
+	f.write("a.md", "Another")
+	found, err := f.tl.take(t.Context(), Where{All: true}, s, nil)
+	f.try(err)
+	ids(t, found, "b")
+	if !slices.Equal(found.Again, []string{"a.md"}) {
+		t.Errorf("look again at %q", found.Again)
+	}
+	f.all()
+	f.has("a=Another", "b=B")
+}
+
 func TestDuplicates(t *testing.T) {
 	f := newFolder(t)
 	f.write("b.md", "B", "id: same")
