@@ -41,6 +41,11 @@ type Change struct {
 	Fields []event.Field
 }
 
+// what tells an event that moved from others.
+type what struct{ title, date string }
+
+func whatOf(e *event.Event) what { return what{e.Title, e.Date.String()} }
+
 // Compare returns what changed of the events with the given ids, sorted by id:
 // now gives an event as it is public at this moment, told gives it as the world
 // knows it; nil is none. A withdrawn and a new event with one title and date
@@ -48,13 +53,11 @@ type Change struct {
 // their ids, and a new one that is left over is a copy.
 func Compare(ids []string, now, told func(id string) *event.Event) []Change {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	type what struct{ title, date string }
-	keyOf := func(e *event.Event) what { return what{e.Title, e.Date.String()} }
 	gone := make(map[what][]*event.Event)
 	var changes []Change
 	for _, id := range ids {
 		if e := told(id); e != nil && now(id) == nil {
-			gone[keyOf(e)] = append(gone[keyOf(e)], e)
+			gone[whatOf(e)] = append(gone[whatOf(e)], e)
 		}
 	}
 	moved := make(map[string]bool) // ids that are another event's past
@@ -68,14 +71,14 @@ func Compare(ids []string, now, told func(id string) *event.Event) []Change {
 			continue
 		}
 		if before == nil {
-			if olds := gone[keyOf(e)]; len(olds) > 0 {
+			if olds := gone[whatOf(e)]; len(olds) > 0 {
 				before = olds[0]
-				gone[keyOf(e)] = olds[1:]
+				gone[whatOf(e)] = olds[1:]
 				moved[before.ID] = true
 			}
 		}
 		switch {
-		case before == nil && known[keyOf(e)]:
+		case before == nil && known[whatOf(e)]:
 			changes = append(changes, Change{Kind: Copied, Event: e})
 		case before == nil:
 			changes = append(changes, Change{Kind: New, Event: e})

@@ -321,9 +321,12 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	}
 
 	found := Found{Read: len(differ)}
+	waits := t.arrivals(w.Overdue)
 	for i, p := range differ {
 		if moving[i] {
 			found.Again = append(found.Again, p)
+			left[p] = true
+		} else if t.files[p] == nil && waits(read[i].event) {
 			left[p] = true
 		} else {
 			found.IDs = append(found.IDs, t.set(p, read[i])...)
@@ -351,6 +354,21 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	slices.Sort(found.IDs)
 	found.IDs = slices.Compact(found.IDs)
 	return found, nil
+}
+
+// arrivals returns what says of an event at a new path whether it has to wait: in a
+// folder that does not rest it may be one whose old file is missing and not yet
+// gone, and would be taken for another.
+func (t *Timeline) arrivals(overdue bool) func(*event.Event) bool {
+	coming := make(map[what]bool)
+	if overdue {
+		for p := range t.missing {
+			if f := t.files[p]; f != nil && f.event != nil {
+				coming[whatOf(f.event)] = true
+			}
+		}
+	}
+	return func(e *event.Event) bool { return e != nil && coming[whatOf(e)] }
 }
 
 // read reads one file; moving says that it changed since the survey, which judged

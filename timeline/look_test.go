@@ -849,3 +849,74 @@ func state(t *Timeline) string {
 	}
 	return strings.Join(append(lines, fmt.Sprint("below ", t.below)), "\n")
 }
+
+// In a folder that does not rest nothing is gone, what is half-written is left,
+// and what may have moved waits for the end, but not for ever.
+func TestOverdue(t *testing.T) {
+	var now time.Time
+	f := newFolder(t, func(o *Options) {
+		o.Now, o.Settle, o.MaxDelay = func() time.Time { return now }, time.Second, 10*time.Second
+	})
+	now = time.Now().Add(time.Hour)
+	for _, p := range []string{"a.md", "b.md", "c.md"} {
+		f.write(p, strings.ToUpper(p[:1]))
+	}
+	f.all()
+	f.remove("a.md")
+	f.write("moved.md", "A")
+	f.write("b.md", "B2")
+	f.write("other.md", "Other")
+	overdue := Where{All: true, Overdue: true}
+	ids(t, f.look(overdue), "b", "other")
+	f.has("a=A", "b=B2", "c=C", "other=Other")
+	now = now.Add(patience - time.Second)
+	ids(t, f.look(overdue))
+	f.has("a=A", "b=B2", "c=C", "other=Other")
+	// The folder rests: it has been missing before, and is gone now.
+	ids(t, f.look(Where{All: true}), "a", "moved")
+	f.has("b=B2", "c=C", "moved=A", "other=Other")
+
+	f.remove("c.md")
+	ids(t, f.look(overdue))
+	now = now.Add(patience)
+	ids(t, f.look(overdue), "c")
+	f.has("b=B2", "moved=A", "other=Other")
+
+	// A file in the making.
+	f.write("b.md", "B3")
+	fi, err := os.Stat(f.at("b.md"))
+	f.try(err)
+	now = fi.ModTime().Add(100 * time.Millisecond)
+	if found := f.look(Where{All: true}); !found.Held || !slices.Equal(found.Again, []string{"."}) {
+		t.Errorf("a young file does not hold a look: %+v", found)
+	}
+	ids(t, f.look(overdue))
+	f.has("b=B2", "moved=A", "other=Other")
+	now = now.Add(time.Second)
+	ids(t, f.look(overdue), "b")
+	f.has("b=B3", "moved=A", "other=Other")
+}
+
+// A file that never rests is read after MaxDelay.
+func TestNeverRests(t *testing.T) {
+	for _, w := range []Where{{All: true}, {All: true, Overdue: true}} {
+		var now time.Time
+		f := newFolder(t, func(o *Options) {
+			o.Now, o.Settle, o.MaxDelay = func() time.Time { return now }, time.Hour, 10*time.Second
+		})
+		f.write("a.md", "A")
+		began := time.Now()
+		for _, step := range []struct {
+			after time.Duration
+			read  int
+		}{{0, 0}, {9 * time.Second, 0}, {10 * time.Second, 1}, {11 * time.Second, 0}, {20 * time.Second, 0}, {21 * time.Second, 1}} {
+			now = began.Add(step.after)
+			if w.Overdue && step.after > 10*time.Second {
+				step.read = 1 // what comes then is overdue each time
+			}
+			if found := f.look(w); found.Read != step.read || found.Held != (step.read == 0 && !w.Overdue) {
+				t.Errorf("%+v after %v: %+v", w, step.after, found)
+			}
+		}
+	}
+}
