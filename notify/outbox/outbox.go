@@ -159,13 +159,28 @@ func (o *Outbox) Open(ctx context.Context) error {
 		}
 		o.sinks[s.Name] = newSink(s)
 	}
-	client, err := o.openRiver(ctx)
+	err := o.begin(ctx)
+	if brokenSchema(err) {
+		// River's tables hold nothing that cannot be made again.
+		o.log.ErrorContext(ctx, "the queue's tables are damaged and are made anew", "error", err)
+		if err = o.dropRiver(ctx); err == nil {
+			err = o.begin(ctx)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("outbox: %w", err)
 	}
-	o.client = client
+	return nil
+}
+
+// begin opens River and makes good what a killed process left behind.
+func (o *Outbox) begin(ctx context.Context) (err error) {
+	if o.client, err = o.openRiver(ctx); err != nil {
+		return err
+	}
 	if err := o.recover(ctx); err != nil {
-		return fmt.Errorf("outbox: after the last run: %w", err)
+		o.client = nil
+		return fmt.Errorf("after the last run: %w", err)
 	}
 	return nil
 }

@@ -979,3 +979,19 @@ func TestOpenAfterTheClockWasPutRight(t *testing.T) {
 	}
 	r.quit()
 }
+
+// River's tables are made anew where they are damaged, with what waits.
+func TestDamagedQueue(t *testing.T) {
+	for _, damage := range []string{`DROP TABLE river_job`, `DROP TABLE river_leader`, `DROP TABLE river_queue`, `DROP TABLE river_notification`, `DROP TABLE river_migration`} {
+		path := statePath(t)
+		r := open(t, path, sinkOf("a", newSender(takes)))
+		id := r.plan("a", about("e1"))[0]
+		_, err := r.store.DB().Exec(damage)
+		must(t, err)
+		r.quit()
+		r = open(t, path, sinkOf("a", newSender(takes)))
+		r.start()
+		r.becomes(id, Delivered)
+		r.quit()
+	}
+}

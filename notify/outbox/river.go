@@ -15,6 +15,8 @@ import (
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // task is a job of River: an attempt to send one delivery.
@@ -104,6 +106,40 @@ func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) 
 		}
 	}
 	return river.NewClient(driver, config)
+}
+
+// brokenSchema says of an error that a statement did not fit the tables.
+func brokenSchema(err error) bool {
+	var fault *sqlite.Error
+	return errors.As(err, &fault) && fault.Code() == sqlite3.SQLITE_ERROR
+}
+
+// dropRiver removes all of River's tables.
+func (o *Outbox) dropRiver(ctx context.Context) error {
+	return o.store.Write(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'river\_%' ESCAPE '\'`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		var names []string
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			names = append(names, name)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		for _, name := range names {
+			if _, err := tx.ExecContext(ctx, `DROP TABLE "`+name+`"`); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // queueOf names a sink's queue: like the sink, where River takes the name. River
