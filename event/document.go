@@ -306,7 +306,20 @@ func parseJSON(data []byte, before int) (document, error) {
 	return document{front: node, body: string(data[end:])}, err
 }
 
-func fault(line int, msg string) *Error { return &Error{Line: line, Msg: msg} }
+// fault is an error at a line. What parsers quote of a file is shown, not done: a
+// line end or a terminal's command is escaped.
+func fault(line int, msg string) *Error {
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(msg, "\ufffd") {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return &Error{Line: line, Msg: b.String()}
+}
 
 // clip quotes s for an error, cut to what a terminal's line holds.
 func clip(s string) string {

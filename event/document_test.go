@@ -139,6 +139,7 @@ func TestOtherFaults(t *testing.T) {
 		{"TOML without value", "+++\ntitle = 'a'\nx =\n+++\n", "3: the front matter is not valid TOML: expected value but found '\\n' instead"},
 		{"TOML, string that is not closed", "\n+++\ntitle = 'a'\nx = \"b\ny = 1\n+++\n", "4: the front matter is not valid TOML: strings cannot contain newlines"},
 		{"TOML, a key twice", "+++\ntitle = 'a'\ntitle = 'b'\n+++\n", "3: the front matter is not valid TOML: Key 'title' has already been defined."},
+		{"TOML, a value that ends at the line's end", "+++\n0=0b\n+++", "2: the front matter is not valid TOML: not a binary number: '0b\\n'"},
 		{"TOML with YAML in it", "+++\ntitle: a\n+++\n", "2: the front matter is not valid TOML: expected '.' or '=', but got ':' instead"},
 		{"TOML, type", "+++\n\ntitle = 'a'\ndate = 5\n+++\n", `2: date is "5"; it must be a date such as 2025-01-28 or 2025-01-28T09:30:00Z`},
 		{"TOML, no title", "\n+++\ndate = 2025-01-28\n+++\n", `3: no title`},

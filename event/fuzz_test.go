@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -30,7 +31,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			lines := strings.Count(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n") + bytes.Count(data, []byte("\r"))
 			var fault *Error
-			if !errors.As(err, &fault) || fault.Path != path || fault.Line < 1 || fault.Line > lines+1 || fault.Msg == "" || strings.Contains(fault.Msg, "\n") || !utf8.ValidString(fault.Msg) {
+			if !errors.As(err, &fault) || fault.Path != path || fault.Line < 1 || fault.Line > lines+1 || fault.Msg == "" || strings.ContainsFunc(fault.Msg, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(fault.Msg) {
 				t.Fatalf("%d lines, error %#v", lines, err)
 			}
 			if err.Error() != errAgain.Error() {
