@@ -1,7 +1,6 @@
 package timeline
 
 import (
-	"cmp"
 	"slices"
 
 	"tocsin/event"
@@ -21,9 +20,9 @@ const (
 	// Moved: the same meaning at another path or under another id. The world is
 	// not told.
 	Moved Kind = "moved"
-	// Copied: not known before, but of the title and date of another that moved
-	// in the same turn. It is an event of its own; the world is not told, as it
-	// knows what it says.
+	// Copied: not known before, but says what another says that moved in the same
+	// turn. It is an event of its own; the world is not told, as it knows what it
+	// says.
 	Copied Kind = "copied"
 )
 
@@ -48,37 +47,53 @@ func whatOf(e *event.Event) what { return what{e.Title, e.Date.String()} }
 
 // Compare returns what changed of the events with the given ids, sorted by id:
 // now gives an event as it is public at this moment, told gives it as the world
-// knows it; nil is none. A withdrawn and a new event with one title and date
-// are one event that moved; where several qualify, they pair in the order of
-// their ids, and a new one that is left over is a copy.
+// knows it; nil is none. A withdrawn and a new event with one title and date are
+// one event that moved. Where several qualify, those of one revision pair first,
+// then the others, in the order of their ids; a new one that is left over and
+// says what one of those that moved says is a copy.
 func Compare(ids []string, now, told func(id string) *event.Event) []Change {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	gone := make(map[what][]*event.Event)
-	var changes []Change
+	var gone, fresh []*event.Event
 	for _, id := range ids {
-		if e := told(id); e != nil && now(id) == nil {
-			gone[whatOf(e)] = append(gone[whatOf(e)], e)
+		switch e, before := now(id), told(id); {
+		case e == nil && before != nil:
+			gone = append(gone, before)
+		case e != nil && before == nil:
+			fresh = append(fresh, e)
 		}
 	}
-	moved := make(map[string]bool) // ids that are another event's past
-	known := make(map[what]bool)   // what gone events were
-	for k := range gone {
-		known[k] = true
-	}
-	for _, id := range ids {
-		e, before := now(id), told(id)
-		if e == nil {
-			continue
-		}
-		if before == nil {
-			if olds := gone[whatOf(e)]; len(olds) > 0 {
-				before = olds[0]
-				gone[whatOf(e)] = olds[1:]
-				moved[before.ID] = true
+	past := make(map[string]*event.Event) // by the id that the event has now
+	moved := make(map[string]bool)        // ids that are another event's past
+	said := make(map[string]bool)         // revisions of those that moved
+	pair := func(key func(*event.Event) any) {
+		free := make(map[any][]*event.Event)
+		for _, e := range gone {
+			if !moved[e.ID] {
+				free[key(e)] = append(free[key(e)], e)
 			}
 		}
+		for _, e := range fresh {
+			if olds := free[key(e)]; past[e.ID] == nil && len(olds) > 0 {
+				past[e.ID], free[key(e)] = olds[0], olds[1:]
+				moved[olds[0].ID] = true
+				said[olds[0].Revision], said[e.Revision] = true, true
+			}
+		}
+	}
+	pair(func(e *event.Event) any { return e.Revision })
+	pair(func(e *event.Event) any { return whatOf(e) })
+
+	var changes []Change
+	for _, id := range ids {
+		e, before := now(id), told(id)
+		if e != nil && before == nil {
+			before = past[id]
+		}
 		switch {
-		case before == nil && known[whatOf(e)]:
+		case e == nil && before != nil && !moved[id]:
+			changes = append(changes, Change{Kind: Withdrawn, Event: before, Before: before})
+		case e == nil:
+		case before == nil && said[e.Revision]:
 			changes = append(changes, Change{Kind: Copied, Event: e})
 		case before == nil:
 			changes = append(changes, Change{Kind: New, Event: e})
@@ -88,11 +103,5 @@ func Compare(ids []string, now, told func(id string) *event.Event) []Change {
 			changes = append(changes, Change{Kind: Moved, Event: e, Before: before})
 		}
 	}
-	for _, id := range ids {
-		if e := told(id); e != nil && now(id) == nil && !moved[id] {
-			changes = append(changes, Change{Kind: Withdrawn, Event: e, Before: e})
-		}
-	}
-	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.Event.ID, b.Event.ID) })
 	return changes
 }

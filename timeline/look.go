@@ -321,12 +321,20 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	}
 
 	found := Found{Read: len(differ)}
-	waits := t.arrivals(w.Overdue)
+	if w.Overdue {
+		for p := range t.missing {
+			left[p] = true
+		}
+		for _, p := range gone {
+			delete(left, p)
+		}
+	}
+	waits := t.arrivals(left)
 	for i, p := range differ {
 		if moving[i] {
 			found.Again = append(found.Again, p)
 			left[p] = true
-		} else if t.files[p] == nil && waits(read[i].event) {
+		} else if t.last(p) == nil && waits(read[i].event) {
 			left[p] = true
 		} else {
 			found.IDs = append(found.IDs, t.set(p, read[i])...)
@@ -346,6 +354,7 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	}
 	for _, p := range gone {
 		found.IDs = append(found.IDs, t.set(p, nil)...)
+		delete(t.kept, p)
 	}
 	if w.All && len(left) == 0 {
 		clear(t.kept)
@@ -356,16 +365,22 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	return found, nil
 }
 
+// last returns the last good version of a file; nil where there was none.
+func (t *Timeline) last(p string) *event.Event {
+	if f := t.files[p]; f != nil {
+		return f.event
+	}
+	return t.kept[p]
+}
+
 // arrivals returns what says of an event at a new path whether it has to wait: in a
-// folder that does not rest it may be one whose old file is missing and not yet
-// gone, and would be taken for another.
-func (t *Timeline) arrivals(overdue bool) func(*event.Event) bool {
+// folder that does not rest it may be one whose old file is missing and left for
+// later, and would be taken for another.
+func (t *Timeline) arrivals(left map[string]bool) func(*event.Event) bool {
 	coming := make(map[what]bool)
-	if overdue {
-		for p := range t.missing {
-			if f := t.files[p]; f != nil && f.event != nil {
-				coming[whatOf(f.event)] = true
-			}
+	for p := range t.missing {
+		if e := t.last(p); e != nil && left[p] {
+			coming[whatOf(e)] = true
 		}
 	}
 	return func(e *event.Event) bool { return e != nil && coming[whatOf(e)] }

@@ -897,6 +897,41 @@ func TestOverdue(t *testing.T) {
 	f.has("b=B3", "moved=A", "other=Other")
 }
 
+// What was told before a restart stands in a folder that does not rest, too.
+func TestOverdueAfterRestart(t *testing.T) {
+	var now time.Time
+	clock := func(o *Options) { o.Now = func() time.Time { return now } }
+	now = later()
+	f := newFolder(t, clock)
+	f.write("a.md", "A")
+	f.write("b.md", "B")
+	f.all()
+	kept := []*event.Event{f.tl.Event("a"), f.tl.Event("b")}
+	f.remove("a.md")
+	f.write("moved.md", "A")
+	overdue := Where{All: true, Overdue: true}
+
+	f.again(kept, clock)
+	ids(t, f.look(overdue), "a", "b")
+	f.has("a=A", "b=B")
+	ids(t, f.look(Where{Paths: []string{"a.md", "moved.md"}}), "a", "moved")
+	f.has("b=B", "moved=A")
+	// It is gone for good: a broken file at its place brings it not back.
+	f.raw("a.md", broken)
+	f.look(Where{Paths: []string{"a.md"}})
+	f.has("b=B", "moved=A")
+	f.faulty("a.md:3: ")
+	f.remove("a.md")
+
+	// Where patience is over it moves at once.
+	f.again(kept, clock)
+	f.look(overdue)
+	f.has("a=A", "b=B")
+	now = now.Add(patience)
+	ids(t, f.look(overdue), "a", "moved")
+	f.has("b=B", "moved=A")
+}
+
 // A file that never rests is read after MaxDelay.
 func TestNeverRests(t *testing.T) {
 	for _, w := range []Where{{All: true}, {All: true, Overdue: true}} {
