@@ -225,11 +225,15 @@ func (l *Ledger) Len() int { return len(l.public) }
 // Public returns the records of all public events, in no order.
 func (l *Ledger) Public() iter.Seq[*Record] { return maps.Values(l.public) }
 
-// Moved returns the present id of an event that had the given id once.
-func (l *Ledger) Moved(id string) (string, bool) {
+// Moved returns the present id of an event that had the given id once; empty
+// where that event is withdrawn.
+func (l *Ledger) Moved(id string) (now string, ok bool) {
 	r := l.entries[l.moves[id]]
-	if r == nil || l.public[id] != nil {
+	switch {
+	case r == nil || l.public[id] != nil:
 		return "", false
+	case !r.Withdrawn.IsZero():
+		return "", true // another may have its last id
 	}
 	return r.Event.ID, true
 }
@@ -420,10 +424,15 @@ func (l *Ledger) stamps(changes []timeline.Change, now time.Time) []time.Time {
 
 func fromMicro(n int64) time.Time { return time.UnixMicro(n).UTC() }
 
-// Moves returns the present ids of all events that moved, by their old ids.
-func (l *Ledger) Moves() map[string]string {
-	all := make(map[string]string, len(l.moves))
-	for old := range l.moves {
+// Moves returns the present ids of events that moved, by each id that they had
+// before; empty where the event is withdrawn. entries selects by entry ids; nil
+// selects all.
+func (l *Ledger) Moves(entries map[string]bool) map[string]string {
+	all := make(map[string]string)
+	for old, entry := range l.moves {
+		if entries != nil && !entries[entry] {
+			continue
+		}
 		if id, ok := l.Moved(old); ok {
 			all[old] = id
 		}

@@ -401,7 +401,7 @@ func TestMoves(t *testing.T) {
 	if id, ok := r.l.Moved("nothing"); ok {
 		t.Errorf("an unknown id moved to %q", id)
 	}
-	if got := r.load().Moves(); !maps.Equal(got, map[string]string{"b": "a"}) {
+	if got := r.load().Moves(nil); !maps.Equal(got, map[string]string{"b": "a"}) {
 		t.Errorf("moves: %q", got)
 	}
 	// Where another event had the id since, it leads to that one's end.
@@ -412,12 +412,31 @@ func TestMoves(t *testing.T) {
 		t.Errorf("a, which is withdrawn, moved to %s", id)
 	}
 	r.turn(an("a", "A"))
-	if got := r.load().Moves(); !maps.Equal(got, map[string]string{"b": "a", "c": "a"}) {
+	if got := r.load().Moves(nil); !maps.Equal(got, map[string]string{"b": "a", "c": "a"}) {
 		t.Errorf("moves: %q", got)
 	}
-	// Another path alone moves no id.
+	// Where the event is withdrawn it leads nowhere, also when another has its last
+	// id.
+	r.turn()
+	if got := r.load().Moves(nil); !maps.Equal(got, map[string]string{"b": "", "c": ""}) {
+		t.Errorf("moves: %q", got)
+	}
+	r.turn(an("d", "Yet another"))
+	r.turn(an("a", "Yet another"))
+	if got := r.load().Moves(nil); !maps.Equal(got, map[string]string{"b": "", "c": "", "d": "a"}) {
+		t.Errorf("moves: %q", got)
+	}
+	if got := r.l.Moves(map[string]bool{r.entry("a").EntryID: true}); !maps.Equal(got, map[string]string{"d": "a"}) {
+		t.Errorf("moves of one event: %q", got)
+	}
+}
+
+// Another path alone moves no id.
+func TestMovedPath(t *testing.T) {
+	r := start(t)
+	r.turn(an("a", "A"))
 	r.turn(an("a", "A", func(e *event.Event) { e.Path = "elsewhere.md" }))
-	if got := r.load().Moves(); len(got) != 2 {
+	if got := r.load().Moves(nil); len(got) != 0 {
 		t.Errorf("moves: %q", got)
 	}
 }

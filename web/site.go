@@ -86,7 +86,8 @@ type Update struct {
 	Events []*feed.Entry
 	// Withdrawn are ids of events that are no more.
 	Withdrawn []string
-	// Moved gives the present ids of events for those that they had before.
+	// Moved gives the present ids of events for those that they had before; empty
+	// where they are withdrawn.
 	Moved map[string]string
 }
 

@@ -318,7 +318,7 @@ func (w *wheel) load(ctx context.Context) error {
 	}
 	w.catalog.Fill(entries, names)
 	w.timeline.Keep(slices.Values(events))
-	w.site.Update(web.Update{Events: entries, Moved: l.Moves(), Withdrawn: l.WithdrawnIDs()})
+	w.site.Update(web.Update{Events: entries, Moved: l.Moves(nil), Withdrawn: l.WithdrawnIDs()})
 	w.ledger, w.owed = l, true
 	if !l.First() {
 		w.site.Update(w.enter(nil, w.now())) // what there is can be served before the folder is read
@@ -328,8 +328,12 @@ func (w *wheel) load(ctx context.Context) error {
 
 // enter puts changes into the catalog and returns what they publish.
 func (w *wheel) enter(told []ledger.Told, now time.Time) web.Update {
-	u := web.Update{Moved: make(map[string]string)}
+	var u web.Update
+	elsewhere := make(map[string]bool) // entry ids of events that moved, are gone or are back
 	for _, t := range told {
+		if t.Before != nil && (t.Before.Event.ID != t.Event.ID || t.Before.Withdrawn.IsZero() != t.After.Withdrawn.IsZero()) {
+			elsewhere[t.After.EntryID] = true
+		}
 		old := w.entries[t.After.EntryID]
 		if !t.After.Withdrawn.IsZero() {
 			w.catalog.Replace(old, nil)
@@ -341,10 +345,8 @@ func (w *wheel) enter(told []ledger.Told, now time.Time) web.Update {
 		w.catalog.Replace(old, n)
 		w.entries[n.ID] = n
 		u.Events = append(u.Events, n)
-		if t.Change.Before != nil && t.Change.Before.ID != t.Event.ID {
-			u.Moved[t.Change.Before.ID] = t.Event.ID
-		}
 	}
+	u.Moved = w.ledger.Moves(elsewhere) // from all ids that they ever had
 	known := func(path string) bool { return !w.ledger.Feed(path).Modified.IsZero() }
 	for _, f := range w.catalog.Touched(known) {
 		before, shown := w.ledger.Feed(f.Path), w.site.Feed(f.Path)
