@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -87,6 +88,7 @@ type survey struct {
 	faults   map[string]error // files that are there and cannot be looked at
 	blind    map[string]error // folders that cannot be read
 	restless []string         // files of present that are left for later
+	failed   map[string]error // what could not be looked at for an error that may pass
 }
 
 // Look brings the timeline up to date. An error means that nothing changed;
@@ -102,7 +104,10 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 	t.device = strconv.FormatUint(statOf(root).dev, 16)
 	w.Paths = w.places()
 	w.All = slices.Contains(w.Paths, ".")
-	s := survey{present: make(map[string]stat), faults: make(map[string]error), blind: make(map[string]error)}
+	s := survey{
+		present: make(map[string]stat), faults: make(map[string]error), blind: make(map[string]error),
+		failed: make(map[string]error),
+	}
 	for _, p := range w.Paths {
 		if err := t.walk(ctx, path.Clean(p), &s); err != nil {
 			return Found{}, err
@@ -239,6 +244,7 @@ func (t *Timeline) walk(ctx context.Context, p string, s *survey) error {
 			return nil
 		case err != nil:
 			s.blind[rel] = err
+			s.fail(rel, err)
 			return fs.SkipDir
 		case hidden(rel):
 			if d.IsDir() {
@@ -253,6 +259,7 @@ func (t *Timeline) walk(ctx context.Context, p string, s *survey) error {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			s.faults[rel] = &event.Error{Path: rel, Line: 1, Msg: reason(err)}
+			s.fail(rel, err)
 		case fi.Mode().IsRegular():
 			s.present[rel] = statOf(fi)
 		}
@@ -317,6 +324,14 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 		})
 	}
 	if err := g.Wait(); err != nil {
+		return Found{}, err
+	}
+	for i, p := range differ {
+		if !moving[i] {
+			s.fail(p, read[i].unread)
+		}
+	}
+	if err := t.bear(w, s.failed, t.o.Now()); err != nil {
 		return Found{}, err
 	}
 
@@ -386,6 +401,51 @@ func (t *Timeline) arrivals(left map[string]bool) func(*event.Event) bool {
 	return func(e *event.Event) bool { return e != nil && coming[whatOf(e)] }
 }
 
+// bear returns an error where a look is to fail for what it could not read: for
+// want of something that the machine is short of, or for an error of the disk that
+// may be gone when the look is made again. Were such a file just left out, an event
+// that has moved there would be taken for gone. But nothing is waited for longer
+// than MaxDelay.
+func (t *Timeline) bear(w Where, failed map[string]error, now time.Time) error {
+	before := t.failed
+	t.failed = make(map[string]time.Time, len(failed))
+	for p, since := range before {
+		if !w.All && !slices.ContainsFunc(w.Paths, func(q string) bool { return p == q || strings.HasPrefix(p, q+"/") }) {
+			t.failed[p] = since // not looked at
+		}
+	}
+	var first error
+	for _, p := range slices.Sorted(maps.Keys(failed)) {
+		since, ok := before[p]
+		if !ok {
+			since = now
+		}
+		t.failed[p] = since
+		if first == nil && (is(failed[p], short) || !w.Sure && now.Sub(since) < t.o.MaxDelay) {
+			first = fmt.Errorf("%s %s", p, reason(failed[p]))
+		}
+	}
+	return first
+}
+
+// Errors that tell nothing of the file at which they are met, and those that may
+// be gone when it is met again.
+var (
+	short   = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}
+	passing = []error{syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT}
+)
+
+func is(err error, one []error) bool {
+	return slices.ContainsFunc(one, func(e error) bool { return errors.Is(err, e) })
+}
+
+// fail notes an error that may be gone at the next look.
+func (s *survey) fail(p string, err error) {
+	if is(err, short) || is(err, passing) {
+		s.failed[p] = err
+	}
+}
+
 // read reads one file; moving says that it changed since the survey, which judged
 // whether it rests. It is called from several goroutines and changes nothing.
 func (t *Timeline) read(p string, surveyed stat) (f *file, moving bool) {
@@ -398,7 +458,7 @@ func (t *Timeline) read(p string, surveyed stat) (f *file, moving bool) {
 	case errors.Is(err, fs.ErrNotExist), err == nil && (before != surveyed || after != surveyed):
 		return nil, true
 	case err != nil:
-		return &file{event: old.event, fault: &event.Error{Path: p, Line: 1, Msg: reason(err)}}, false
+		return &file{event: old.event, fault: &event.Error{Path: p, Line: 1, Msg: reason(err)}, unread: err}, false
 	}
 	f = &file{stat: after, sum: sha256.Sum256(data)}
 	// A file that changed just now may change again within the clock's tick

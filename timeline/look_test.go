@@ -618,6 +618,81 @@ func TestUnreadableFolderRemovesNothing(t *testing.T) {
 	f.faulty()
 }
 
+// An event moves to where it cannot be read just now: it is not gone, and a look
+// that cannot know better fails. But it does not fail forever.
+func TestUnreadableFileIsWaitedFor(t *testing.T) {
+	now := later()
+	f := newFolder(t, func(o *Options) { o.MaxDelay, o.Now = 10*time.Second, func() time.Time { return now } })
+	f.write("a.md", "A")
+	f.write("b.md", "B")
+	f.all()
+	f.remove("a.md")
+	f.try(os.Symlink("/proc/self/mem", f.at("sub.md"))) // reading its begin is an I/O error
+	if _, err := os.ReadFile(f.at("sub.md")); !errors.Is(err, unix.EIO) {
+		t.Skipf("no file is at hand that cannot be read: %v", err)
+	}
+	fails := func(w Where) {
+		t.Helper()
+		if found, err := f.tl.Look(t.Context(), w); err == nil || err.Error() != "sub.md cannot be read: input/output error" {
+			t.Errorf("%+v, %v", found, err)
+		}
+		f.has("a=A", "b=B")
+	}
+	if found := f.look(Where{All: true}); !found.Held {
+		t.Errorf("a look that misses something: %+v", found)
+	}
+	fails(Where{All: true})
+	now = now.Add(9 * time.Second)
+	f.write("b.md", "B2")
+	f.look(Where{Paths: []string{"b.md"}}) // what is not concerned goes on
+	f.has("a=A", "b=B2")
+	f.write("b.md", "B")
+	f.look(Where{Paths: []string{"b.md"}})
+	fails(Where{Paths: []string{"sub.md"}})
+
+	now = now.Add(time.Second)
+	f.look(Where{All: true}) // misses it anew
+	f.look(Where{All: true})
+	f.has("b=B")
+	f.faulty("sub.md:1: cannot be read: ")
+	f.look(Where{All: true})
+	f.remove("sub.md")
+	f.write("sub.md", "A")
+	f.look(Where{All: true})
+	f.has("b=B", "sub=A")
+	f.faulty()
+	if len(f.tl.failed) > 0 {
+		t.Errorf("still waited for: %v", f.tl.failed)
+	}
+}
+
+// Where no file can be opened, nothing is known of any.
+func TestTooManyOpenFiles(t *testing.T) {
+	f := newFolder(t)
+	f.write("a.md", "A")
+	f.write("sub/b.md", "B")
+	f.all()
+	f.try(os.Rename(f.at("a.md"), f.at("sub/a.md")))
+	f.write("sub/b.md", "B2")
+	var limit unix.Rlimit
+	f.try(unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	free, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	f.try(err)
+	f.try(unix.Close(free))
+	for _, w := range []Where{{All: true, Sure: true}, {Paths: []string{"sub", "a.md"}, Sure: true}, {Paths: []string{"sub/b.md"}, Sure: true}} {
+		f.try(unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free), Max: limit.Max}))
+		_, err := f.tl.Look(t.Context(), w)
+		f.try(unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+		if !errors.Is(err, ErrRoot) && (err == nil || !strings.HasSuffix(err.Error(), "cannot be read: too many open files")) {
+			t.Errorf("a look at %+v: %v", w, err)
+		}
+	}
+	f.has("a=A", "sub/b=B")
+	f.faulty()
+	f.all()
+	f.has("sub/a=A", "sub/b=B2")
+}
+
 func TestUnreadableRoot(t *testing.T) {
 	f := newFolder(t)
 	f.try(os.Chmod(filepath.Dir(f.dir), 0o755))

@@ -10,7 +10,8 @@
 // gone. A file that changed while it was read stays as it was known until then.
 // In a folder that does not rest, what has rested is taken over, and what is
 // missing is gone only when the folder has rested. A folder that cannot be read
-// removes nothing.
+// removes nothing, and an error that may pass, such as too many open files, fails
+// the look.
 //
 // Of several files that claim one id the first path in byte order stands; the
 // others are faults. Drafts are known but not public.
@@ -66,6 +67,7 @@ type Timeline struct {
 	missing map[string]time.Time // files that the last look missed, and since when
 	young   map[string]time.Time // files that had not rested at the last look, and since when
 	held    time.Time            // since when looks are held for such files; zero: they are not
+	failed  map[string]time.Time // what the last look could not read, and since when
 }
 
 // file is what is known of one file.
@@ -74,6 +76,8 @@ type file struct {
 	sum   [32]byte
 	event *event.Event // the last good version; nil where there never was one
 	fault error        // why the present content is not it
+
+	unread error // the system's, where the file could not be read
 }
 
 // Empty returns a timeline before its first Look. It does no I/O.
