@@ -26,6 +26,10 @@ type CorruptError struct {
 	Path, Cause string
 	// Aside is where the file was put; empty where it could not be, or was not.
 	Aside string
+
+	// bySQLite says that SQLite found it, which says the same of a disk that cannot
+	// be read.
+	bySQLite bool
 }
 
 // Error implements error.
@@ -53,20 +57,28 @@ func (s *Store) fault(err error) error {
 	var fault *sqlite.Error
 	switch {
 	case errors.As(err, &corrupt):
-		return &CorruptError{Path: s.path, Cause: corrupt.Cause, Aside: corrupt.Aside}
+		e := *corrupt
+		e.Path = s.path
+		return &e
 	case errors.As(err, &fault) && (fault.Code()&0xff == sqlite3.SQLITE_CORRUPT || fault.Code()&0xff == sqlite3.SQLITE_NOTADB):
-		return &CorruptError{Path: s.path, Cause: fault.Error()}
+		return &CorruptError{Path: s.path, Cause: fault.Error(), bySQLite: true}
 	}
 	return fmt.Errorf("store %s: %w", s.path, err)
 }
 
 // SetAside closes the store and renames its files to names that say what they
 // are, beside the old ones. It returns the error that it was called for, with the
-// new name. What is set aside stays until an operator takes it away.
+// new name. What is set aside stays until an operator takes it away. A state that
+// only cannot be read, or could not be just now, stays where it is.
 func (s *Store) SetAside(why *CorruptError) error {
 	e := &CorruptError{Path: s.path, Cause: why.Cause}
 	if s.db != nil {
 		_ = s.db.Close() // of a damaged file it may fail
+	}
+	if why.bySQLite {
+		if err := s.doubt(); err != nil {
+			return fmt.Errorf("store %s: %s; it is left as it is: %w", s.path, why.Cause, err)
+		}
 	}
 	aside := s.path + asideMark + time.Now().UTC().Format("20060102T150405.000Z")
 	if err := os.Rename(s.path, aside); err != nil {
@@ -79,6 +91,27 @@ func (s *Store) SetAside(why *CorruptError) error {
 		}
 	}
 	return e
+}
+
+// doubt returns why what SQLite found is no damage of the file.
+func (s *Store) doubt() error {
+	for _, part := range []string{"", "-wal"} {
+		f, err := os.Open(s.path + part)
+		if err == nil {
+			_, err = io.Copy(io.Discard, f)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	again := &Store{path: s.path}
+	defer again.Close()
+	ctx := context.Background()
+	if again.connect(ctx) == nil && again.check(ctx) == nil {
+		return errors.New("on a second look nothing is wrong with it; start again")
+	}
+	return nil
 }
 
 // asideMark stands in the names of states that were set aside.
@@ -103,9 +136,10 @@ func asides(path string) ([]string, error) {
 const magic = "SQLite format 3\x00"
 
 // look looks at the file before it is opened: an absent or empty one is to be
-// made, unless there was a state.
+// made, unless there was a state. One that cannot be written is of no use, and
+// SQLite would say so late.
 func (s *Store) look(ctx context.Context, anew bool) error {
-	f, err := os.Open(s.path)
+	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		if anew {
 			return nil
@@ -194,12 +228,8 @@ func (s *Store) examine(ctx context.Context) error {
 	if v == 0 && len(is) == 0 {
 		return nil
 	}
-	var found string
-	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found); err != nil {
-		return s.fault(err)
-	}
-	if found != "ok" {
-		return s.fault(&CorruptError{Cause: found})
+	if err := s.check(ctx); err != nil {
+		return err
 	}
 	want, err := schemaOf(ctx, v)
 	if err != nil {
@@ -217,6 +247,18 @@ func (s *Store) examine(ctx context.Context) error {
 	}
 	if v == 0 {
 		return s.fault(&CorruptError{Cause: "half-migrated: it has tables and no version"})
+	}
+	return nil
+}
+
+// check has SQLite read the whole database.
+func (s *Store) check(ctx context.Context) error {
+	var found string
+	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found); err != nil {
+		return s.fault(err)
+	}
+	if found != "ok" {
+		return &CorruptError{Path: s.path, Cause: found, bySQLite: true}
 	}
 	return nil
 }

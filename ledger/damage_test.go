@@ -169,3 +169,38 @@ func TestDamagedRecord(t *testing.T) {
 		t.Errorf("Open: %v", err)
 	}
 }
+
+// SQLite says that a state is damaged which only could not be read: it stays.
+func TestUnreadableIsNotDamaged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tocsin.db")
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	malformed := &CorruptError{Path: path, Cause: "database disk image is malformed (11)", bySQLite: true}
+	var corrupt *CorruptError
+	err = s.SetAside(malformed)
+	if errors.As(err, &corrupt) || !strings.Contains(err.Error(), "on a second look nothing is wrong") {
+		t.Errorf("read later: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if s, err = Open(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Close(); err != nil { // which takes the log away
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/proc/self/mem", path+"-wal"); err != nil { // reading its begin is an I/O error
+		t.Fatal(err)
+	}
+	err = s.SetAside(malformed)
+	if errors.As(err, &corrupt) || !strings.Contains(err.Error(), "it is left as it is: read "+path+"-wal: input/output error") {
+		t.Errorf("not read: %v", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+	s.Close()
+}

@@ -12,7 +12,8 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite", too
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Store is the state file: one SQLite database in WAL mode that holds the
@@ -65,7 +66,7 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 		}
 		if err != nil {
 			s.Close()
-			return nil, err
+			return nil, s.explain(err)
 		}
 	}
 	return s, nil
@@ -81,7 +82,7 @@ func OpenShared(ctx context.Context, path string) (*Store, error) {
 	s := &Store{path: path}
 	if err := s.connect(ctx); err != nil {
 		s.Close()
-		return nil, err
+		return nil, s.explain(err)
 	}
 	switch v, err := s.version(ctx); {
 	case err != nil:
@@ -124,19 +125,45 @@ func (s *Store) DB() *sql.DB { return s.db }
 // Path returns the state file's path.
 func (s *Store) Path() string { return s.path }
 
+// explain adds to an error of SQLite, which says little, what the operating system
+// says where something is to be written beside the state.
+func (s *Store) explain(err error) error {
+	var fault *sqlite.Error
+	if !errors.As(err, &fault) {
+		return err
+	}
+	switch fault.Code() & 0xff {
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY:
+	default:
+		return err
+	}
+	f, cause := os.CreateTemp(filepath.Dir(s.path), ".tocsin-*")
+	if cause == nil {
+		_, cause = f.Write(make([]byte, 32<<10)) // as much as the log's index needs
+		cause = errors.Join(cause, f.Close(), os.Remove(f.Name()))
+	}
+	if cause == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
 // Write runs f in one transaction: it commits where f returns nil and rolls
 // back otherwise.
 func (s *Store) Write(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return fmt.Errorf("store %s: %w", s.path, err)
 	}
 	defer func() { _ = tx.Rollback() }()
 	if err := f(tx); err != nil {
+		if fault := (*sqlite.Error)(nil); errors.As(err, &fault) {
+			return fmt.Errorf("store %s: %w", s.path, err)
+		}
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("store: %w", err)
+		return fmt.Errorf("store %s: %w", s.path, err)
 	}
 	return nil
 }
