@@ -19,6 +19,13 @@ import (
 // tocsin is to end: a message that was sent must not be sent again for that.
 const recordLimit = 20 * time.Second
 
+// longestFault is the longest pause between two tries to write an outcome. It is
+// shorter than that before an attempt which nobody wrote an outcome of.
+const longestFault = 8 * time.Second
+
+// sayAgain is how often a fault that lasts is logged.
+const sayAgain = 10 * time.Minute
+
 // taken is a delivery whose turn it is.
 type taken struct {
 	notify.Delivery
@@ -210,10 +217,8 @@ func (o *Outbox) judge(ctx context.Context, d *taken, err error) verdict {
 // end writes what became of an attempt (a; nil where none was made) and tells the
 // log. It is not stopped by the end of ctx.
 func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Attempt, v verdict) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
-	defer cancel()
 	attempts := d.failures
-	err := o.store.Write(ctx, func(tx *sql.Tx) error {
+	err := o.insist(context.WithoutCancel(ctx), d, func(ctx context.Context, tx *sql.Tx) error {
 		if a != nil {
 			err := tx.QueryRowContext(ctx, `INSERT INTO attempts (delivery, n, at, took, status, answer, error)
 				SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM attempts WHERE delivery = ?1 RETURNING n`,
@@ -260,6 +265,33 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 		o.log.WarnContext(ctx, "delivery attempt failed", append(attrs, "error", v.reason, "next", v.next)...)
 	}
 	return nil
+}
+
+// insist runs f in a transaction that must not fail: it tries until it succeeds or
+// Run is to end. A sink whose workers are all in here is sent nothing, as what
+// became of it could not be written either.
+func (o *Outbox) insist(ctx context.Context, d *taken, f func(context.Context, *sql.Tx) error) error {
+	write := func() error {
+		ctx, cancel := context.WithTimeout(ctx, recordLimit)
+		defer cancel()
+		return o.store.Write(ctx, func(tx *sql.Tx) error { return f(ctx, tx) })
+	}
+	var told time.Time
+	for pause := time.Second; ; pause = min(2*pause, longestFault) {
+		err := write()
+		if err == nil {
+			return nil
+		}
+		if time.Since(told) >= sayAgain {
+			told = time.Now()
+			o.log.ErrorContext(ctx, "what became of a delivery cannot be written; it is tried until it can", append(d.attrs(), "error", err)...)
+		}
+		select {
+		case <-time.After(pause):
+		case <-o.stopping:
+			return write()
+		}
+	}
 }
 
 // attrs name a delivery in the log.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -61,7 +62,7 @@ func (t ticking) NowOrNil() *time.Time { now := t.now(); return &now }
 
 // openRiver brings River's tables up to date and returns its client.
 func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) {
-	log := slog.New(lower{o.log.Handler()}).With("by", "river")
+	log := slog.New(lower{o.log.Handler(), &said{at: make(map[string]time.Time)}}).With("by", "river")
 	driver := riversqlite.New(o.store.DB())
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
 	if err != nil {
@@ -162,8 +163,12 @@ func complete(ctx context.Context, tx *sql.Tx, job *river.Job[task]) error {
 }
 
 // lower is a handler that takes River's accounts of what it does as details: what
-// becomes of a delivery is told by this package. Warnings and errors stay.
-type lower struct{ slog.Handler }
+// becomes of a delivery is told by this package. Warnings and errors stay, but for
+// those that say the same again: River looks for jobs twice a second.
+type lower struct {
+	slog.Handler
+	said *said
+}
 
 // Enabled implements slog.Handler.
 func (h lower) Enabled(ctx context.Context, l slog.Level) bool {
@@ -172,19 +177,50 @@ func (h lower) Enabled(ctx context.Context, l slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (h lower) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = lowered(r.Level)
+	if r.Level = lowered(r.Level); r.Level >= slog.LevelWarn && !h.said.news(r) {
+		return nil
+	}
 	return h.Handler.Handle(ctx, r)
 }
 
 // WithAttrs implements slog.Handler.
-func (h lower) WithAttrs(a []slog.Attr) slog.Handler { return lower{h.Handler.WithAttrs(a)} }
+func (h lower) WithAttrs(a []slog.Attr) slog.Handler { return lower{h.Handler.WithAttrs(a), h.said} }
 
 // WithGroup implements slog.Handler.
-func (h lower) WithGroup(name string) slog.Handler { return lower{h.Handler.WithGroup(name)} }
+func (h lower) WithGroup(name string) slog.Handler { return lower{h.Handler.WithGroup(name), h.said} }
 
 func lowered(l slog.Level) slog.Level {
 	if l < slog.LevelWarn {
 		return min(l, slog.LevelDebug)
 	}
 	return l
+}
+
+// said remembers when what was said.
+type said struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+// news reports whether a record says what has not been said for a while. The
+// number of an attempt and the pause behind it are no news.
+func (s *said) news(r slog.Record) bool {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "err", "error", "queue", "job_id":
+			text += " " + a.Value.String()
+		}
+		return true
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, ok := s.at[text]; ok && r.Time.Sub(at) < sayAgain {
+		return false
+	}
+	if len(s.at) >= 1000 { // whatever they are, they are not repetitions
+		clear(s.at)
+	}
+	s.at[text] = r.Time
+	return true
 }
