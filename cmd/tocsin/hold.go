@@ -56,11 +56,8 @@ func (w *wheel) holds(ctx context.Context, changes []timeline.Change) (bool, err
 	w.held.Store(now)
 	w.timeline.Keep(slices.Values(last)) // for files that come back broken
 	if before == nil || before.Digest != now.Digest {
-		w.noted = true
-		// Where the store cannot be written it is held all the same.
-		if err := w.store.Hold(ctx, now); err != nil {
-			w.log.Error("what is held cannot be noted; tocsin accept will not find it", "err", err)
-		}
+		w.noted, w.unnoted = true, true
+		w.note(ctx, now)
 	}
 	if before != nil && time.Since(w.cried) < cryAgain {
 		return true, nil
@@ -71,15 +68,27 @@ func (w *wheel) holds(ctx context.Context, changes []timeline.Change) (bool, err
 	return true, nil
 }
 
+// note writes into the store what is held. Where that cannot be written it is held
+// all the same, and written later.
+func (w *wheel) note(ctx context.Context, held *ledger.Held) {
+	err := w.store.Hold(ctx, held)
+	if w.unnoted = err != nil; w.unnoted {
+		w.complain("what is held cannot be noted; until it can, tocsin accept does not find it", err)
+	}
+}
+
 // accepted reports whether what is held has been accepted since.
 func (w *wheel) accepted(ctx context.Context) bool {
 	held := w.held.Load()
 	if held == nil {
 		return false
 	}
+	if w.unnoted {
+		w.note(ctx, held)
+	}
 	ok, err := w.store.Accepted(ctx, held)
 	if err != nil {
-		w.log.Error("cannot read whether the withdrawal is accepted", "err", err)
+		w.complain("cannot read whether the withdrawal is accepted", err)
 	}
 	return ok
 }

@@ -53,6 +53,7 @@ type wheel struct {
 	held    atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
 	noted   bool                        // the store may hold one, or had one accepted
 	cried   time.Time                   // when that was last logged
+	unnoted bool                        // what is held is not in the store yet
 	device  string                      // of the events folder, as the store has it
 	failing atomic.Pointer[string]      // why the last turn failed; nil: it did not
 	failed  time.Time                   // when that was last logged
@@ -60,6 +61,7 @@ type wheel struct {
 	owed    bool                        // everything has to be compared and published, not only what changed
 	missed  map[string]bool             // ids that the last comparison of everything missed
 	faults  map[string]bool             // as reported
+	said    map[string]time.Time        // what could not be done, and when that was last logged
 }
 
 // newWheel makes a wheel of a configuration. It does no I/O.
@@ -84,6 +86,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, now func() ti
 		site:     web.New(web.Options{Style: style, Formats: formats(c), Logger: log}),
 		unsaved:  make(map[string]bool),
 		faults:   make(map[string]bool),
+		said:     make(map[string]time.Time),
 	}
 	for _, f := range c.Feeds.Custom {
 		w.custom = append(w.custom, feed.Custom{Name: f.Name, Title: f.Title, Match: matcher(f.Match, d)})
@@ -185,6 +188,14 @@ func (w *wheel) fail(err error, wait time.Duration) {
 	}
 	w.failed = time.Now()
 	w.log.Error("the turn failed and is tried again; what is published stays", "in", wait, "err", err)
+}
+
+// complain logs what cannot be done and is tried again and again.
+func (w *wheel) complain(what string, err error) {
+	if text := what + err.Error(); time.Since(w.said[text]) >= cryAgain {
+		w.said[text] = time.Now()
+		w.log.Error(what, "err", err)
+	}
 }
 
 // recovered notes that a turn succeeded.
