@@ -187,7 +187,7 @@ var styles = map[string]func(name string, data []byte) error{
 }
 
 // apply does to the folder what the step did, in a style of writing.
-func (s *step) apply(t *testing.T, dir, style string) {
+func (s *step) apply(t testing.TB, dir, style string) {
 	t.Helper()
 	for _, p := range s.Remove {
 		if err := os.Remove(filepath.Join(dir, p)); err != nil {
@@ -210,6 +210,20 @@ func (s *step) apply(t *testing.T, dir, style string) {
 func (r *rig) sentinel(n int) string {
 	title := fmt.Sprintf("Sentinel %d", n)
 	r.write(filepath.Join(r.events, "zz-sentinel.md"), fmt.Sprintf("---\ntitle: %s\ndate: 2020-01-01\nimportance: 10\n---\n\nText %d.\n", title, n))
+	return title
+}
+
+// checkout applies a step and the sentinel as git does, with its lock: they are
+// seen in one turn, however busy the machine is.
+func (r *rig) checkout(s *step) (title string) {
+	r.t.Helper()
+	lock := filepath.Join(r.events, ".git", "index.lock")
+	r.write(lock, "")
+	s.apply(r.t, r.events, "git")
+	title = r.sentinel(s.Step)
+	if err := os.Remove(lock); err != nil {
+		r.t.Fatal(err)
+	}
 	return title
 }
 
@@ -408,8 +422,6 @@ func TestReplayKilled(t *testing.T) {
 				// Both write the same bytes, whenever and wherever they run.
 				r.env = []string{asOf + "=2026-11-01T00:00:00Z"}
 				r.configure(`url: "http://`+r.site+`"`, "url: http://timeline.example")
-				// A step and its sentinel are one turn, also on a busy machine.
-				r.configure("settle: 100ms", "settle: 250ms")
 				r.sentinel(-1)
 				steps[0].apply(t, r.events, "git")
 				return r
@@ -439,8 +451,7 @@ func TestReplayKilled(t *testing.T) {
 			// them and while it sends.
 			want := make(map[string]int)
 			for i, s := range steps[1:] {
-				s.apply(t, r.events, "git")
-				title := r.sentinel(s.Step)
+				title := r.checkout(&s)
 				for kills < (i+1)**replayKills/(len(steps)-1) {
 					kill()
 				}
@@ -473,8 +484,7 @@ func TestReplayKilled(t *testing.T) {
 			alone := begin()
 			alone.start()
 			for _, s := range steps[1:] {
-				s.apply(t, alone.events, "git")
-				alone.settled(alone.sentinel(s.Step))
+				alone.settled(alone.checkout(&s))
 			}
 			undisturbed := alone.feeds()
 			for path, text := range undisturbed {

@@ -294,7 +294,7 @@ func (r *rig) feedsIn(formats ...string) map[string]string {
 			if res.StatusCode != http.StatusOK {
 				r.t.Fatalf("%s%s: %s", m[1], format, res.Status)
 			}
-			all[string(m[1])+format] = res.Header.Get("ETag") + res.Header.Get("Last-Modified") + string(body)
+			all[string(m[1])+format] = string(body) + res.Header.Get("ETag") + res.Header.Get("Last-Modified")
 		}
 	}
 	if len(all) == 0 {

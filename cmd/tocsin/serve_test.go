@@ -232,7 +232,7 @@ func TestRestart(t *testing.T) {
 	}
 	for path, text := range feeds {
 		body := r.read(r.file("public", path))
-		if !strings.HasSuffix(text, body) {
+		if !strings.HasPrefix(text, body) {
 			t.Errorf("%s differs from its file", path)
 		}
 	}
@@ -355,7 +355,7 @@ func TestSecondDaemon(t *testing.T) {
 		t.Fatalf("build: %d, %s", code, errout)
 	}
 	for path, text := range r.feeds() {
-		if body := r.read(r.file("out", path)); !strings.HasSuffix(text, body) {
+		if body := r.read(r.file("out", path)); !strings.HasPrefix(text, body) {
 			t.Errorf("%s: built and served differ", path)
 		}
 	}
