@@ -65,8 +65,9 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 			err = s.SetAside(corrupt)
 		}
 		if err != nil {
+			err = s.explain(err)
 			s.Close()
-			return nil, s.explain(err)
+			return nil, err
 		}
 	}
 	return s, nil
@@ -81,8 +82,9 @@ func OpenShared(ctx context.Context, path string) (*Store, error) {
 	}
 	s := &Store{path: path}
 	if err := s.connect(ctx); err != nil {
+		err = s.explain(err)
 		s.Close()
-		return nil, s.explain(err)
+		return nil, err
 	}
 	switch v, err := s.version(ctx); {
 	case err != nil:
@@ -139,8 +141,15 @@ func (s *Store) explain(err error) error {
 	}
 	f, cause := os.CreateTemp(filepath.Dir(s.path), ".tocsin-*")
 	if cause == nil {
+		defer os.Remove(f.Name())
+		defer f.Close()
 		_, cause = f.Write(make([]byte, 32<<10)) // as much as the log's index needs
-		cause = errors.Join(cause, f.Close(), os.Remove(f.Name()))
+	}
+	for i := 0; i < 2 && cause == nil; i++ { // a connection has three files
+		var more *os.File
+		if more, cause = os.Open(f.Name()); cause == nil {
+			defer more.Close()
+		}
 	}
 	if cause == nil {
 		return err
