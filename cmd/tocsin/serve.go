@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -97,7 +98,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	g.Go(func() error { steady.run(ctx, queue.Shift); return nil })
 	if admin != nil {
 		ready := func() error { return w.ready(watcher.State()) }
-		g.Go(func() error { return serveHTTP(ctx, admin, web.Admin(ready)) })
+		g.Go(func() error { return serveHTTP(ctx, admin, web.Admin(ready), log) })
 	}
 	g.Go(func() error {
 		return w.run(ctx, watcher.Hints(), watcher.State() == watch.RootLost, func() {
@@ -109,7 +110,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 			log.Info(msg, "events", w.catalog.Len(), "feeds", w.site.Feeds(),
 				"address", c.Site.URL+"/", "listen", c.Web.Listen, "version", version)
 			// Connections that came before wait in the listener's queue.
-			g.Go(func() error { return serveHTTP(ctx, listener, w.site.Handler()) })
+			g.Go(func() error { return serveHTTP(ctx, listener, w.site.Handler(), log) })
 		})
 	})
 	err = g.Wait()
@@ -138,9 +139,10 @@ func listen(address string) (net.Listener, error) {
 }
 
 // serveHTTP serves until ctx ends; then requests under way have ten seconds.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logger) error {
 	s := &http.Server{
 		Handler:           h,
+		ErrorLog:          log.New(&httpLog{log: logger}, "", 0),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      60 * time.Second,

@@ -61,7 +61,7 @@ type wheel struct {
 	owed    bool                        // everything has to be compared and published, not only what changed
 	missed  map[string]bool             // ids that the last comparison of everything missed
 	faults  map[string]bool             // as reported
-	said    map[string]time.Time        // what could not be done, and when that was last logged
+	said    said                        // what could not be done
 }
 
 // newWheel makes a wheel of a configuration. It does no I/O.
@@ -86,7 +86,6 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, now func() ti
 		site:     web.New(web.Options{Style: style, Formats: formats(c), Logger: log}),
 		unsaved:  make(map[string]bool),
 		faults:   make(map[string]bool),
-		said:     make(map[string]time.Time),
 	}
 	for _, f := range c.Feeds.Custom {
 		w.custom = append(w.custom, feed.Custom{Name: f.Name, Title: f.Title, Match: matcher(f.Match, d)})
@@ -192,8 +191,7 @@ func (w *wheel) fail(err error, wait time.Duration) {
 
 // complain logs what cannot be done and is tried again and again.
 func (w *wheel) complain(what string, err error) {
-	if text := what + err.Error(); time.Since(w.said[text]) >= cryAgain {
-		w.said[text] = time.Now()
+	if w.said.news(what + err.Error()) {
 		w.log.Error(what, "err", err)
 	}
 }
