@@ -40,11 +40,12 @@ fuzz:
 	scripts/fuzz
 
 # What is too long for every change, about an hour: random operations against an
-# oracle, and the recordings of a real folder's history, step by step in every style
-# of writing, and with 500 kills. They are expected in ../shared/replay.
+# oracle, the full list of system calls that fail, and the recordings of a real
+# folder's history, step by step in every style of writing, and with 500 kills. They
+# are expected in ../shared/replay.
 replay:
 	$(GO) test ./cmd/tocsin -run '^TestRandomOperations$$' -rapid.checks 20000 -rapid.steps 30 -timeout 4h -v
-	$(GO) test ./cmd/tocsin -run '^TestReplay' -replay -kills 250 -parallel 4 -timeout 4h -v
+	$(GO) test ./cmd/tocsin -run '^Test(Replay|Fault)' -replay -kills 250 -parallel 4 -timeout 4h -v
 
 # The feeds of the seeds before validators and readers (scripts/install-feed-tools).
 feeds: build

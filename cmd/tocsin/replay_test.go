@@ -487,25 +487,8 @@ func TestReplayKilled(t *testing.T) {
 				alone.settled(alone.checkout(&s))
 			}
 			undisturbed := alone.feeds()
-			for path, text := range undisturbed {
-				if published[path] != text {
-					t.Errorf("%s differs from that of a daemon that was not killed: %s", path, difference(published[path], text))
-				}
-			}
-			if len(published) != len(undisturbed) {
-				t.Errorf("%d feeds, %d of a daemon that was not killed", len(published), len(undisturbed))
-			}
+			compareFeeds(t, "killed and left alone", published, undisturbed)
 			t.Logf("%d kills, %d messages, %d files of feeds", kills, len(want), len(published))
 		})
 	}
-}
-
-// difference shows where two texts part.
-func difference(a, b string) string {
-	i := 0
-	for i < min(len(a), len(b)) && a[i] == b[i] {
-		i++
-	}
-	around := func(s string) string { return s[max(0, i-200):min(len(s), i+200)] }
-	return fmt.Sprintf("%q and %q", around(a), around(b))
 }
