@@ -46,7 +46,7 @@ func TestRandomOperations(t *testing.T) {
 	}
 	given := make(map[string]bool)
 	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for name, value := range map[string]string{"rapid.checks": checks, "rapid.steps": "16"} {
+	for name, value := range map[string]string{"rapid.checks": checks, "rapid.steps": "16", "rapid.shrinktime": "1m"} {
 		if !given[name] {
 			if err := flag.Set(name, value); err != nil {
 				t.Fatal(err)
@@ -112,6 +112,7 @@ func TestOperations(t *testing.T) {
 			p.mv("a.md", "b.md")
 			p.turn(look{})
 			p.mv("b.md", "c.md")
+			p.turn(look{})
 			p.put("b.md", paper{says: two})
 			p.turn(look{})
 		}},
