@@ -282,14 +282,12 @@ func commandOutput(args []string) (string, error) {
 }
 
 // feeds fetches every feed in every format, by path.
-func (r *rig) feeds() map[string]string { return r.feedsIn(".atom", ".rss", ".json") }
-
-func (r *rig) feedsIn(formats ...string) map[string]string {
+func (r *rig) feeds() map[string]string {
 	r.t.Helper()
 	all := make(map[string]string)
 	_, list := r.get("/feeds.opml")
 	for _, m := range feedAddress.FindAllSubmatch(list, -1) {
-		for _, format := range formats {
+		for _, format := range []string{".atom", ".rss", ".json"} {
 			res, body := r.get(string(m[1]) + format)
 			if res.StatusCode != http.StatusOK {
 				r.t.Fatalf("%s%s: %s", m[1], format, res.Status)
