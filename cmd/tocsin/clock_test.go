@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,9 +75,10 @@ func TestClock(t *testing.T) {
 // A jump is noticed and handed over while nothing asks for the time.
 func TestClockRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began, by := time.Now(), time.Duration(0)
+		began := time.Now()
+		var by atomic.Int64
 		c := newClock(slog.New(slog.DiscardHandler))
-		c.wall = func() time.Time { return time.Now().Add(by) }
+		c.wall = func() time.Time { return time.Now().Add(time.Duration(by.Load())) }
 		c.elapsed = func() time.Duration { return time.Since(began) }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -87,8 +89,8 @@ func TestClockRun(t *testing.T) {
 		}()
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		by = -24 * time.Hour
-		if got := <-jumps; got != by || time.Since(began) < 3*time.Minute+believeAfter {
+		by.Store(int64(-24 * time.Hour))
+		if got := <-jumps; got != -24*time.Hour || time.Since(began) < 3*time.Minute+believeAfter {
 			t.Errorf("handed over %v after %v", got, time.Since(began))
 		}
 		cancel()
