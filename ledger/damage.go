@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -98,7 +99,7 @@ func (s *Store) doubt() error {
 	for _, part := range []string{"", "-wal"} {
 		f, err := os.Open(s.path + part)
 		if err == nil {
-			_, err = io.Copy(io.Discard, f)
+			_, err = io.Copy(io.Discard, io.NewSectionReader(f, 0, math.MaxInt64)) // as SQLite reads
 			err = errors.Join(err, f.Close())
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -258,7 +259,7 @@ func (s *Store) check(ctx context.Context) error {
 		return s.fault(err)
 	}
 	if found != "ok" {
-		return &CorruptError{Path: s.path, Cause: found, bySQLite: true}
+		return &CorruptError{Path: s.path, Cause: strings.ReplaceAll(found, "\n", " "), bySQLite: true}
 	}
 	return nil
 }
