@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"tocsin/feed"
@@ -25,6 +26,8 @@ type Folder struct {
 	// Progress, if not nil, is called with the number of feeds written so far
 	// and in all.
 	Progress func(done, all int)
+
+	now func() time.Time // nil: time.Now; replaced by tests
 }
 
 // Write brings the folder up to date with what u published. all also makes sure
@@ -80,7 +83,36 @@ func (d *Folder) Write(u Update, all bool) error {
 	if err != nil {
 		return err
 	}
+	if all {
+		d.sweep()
+	}
 	return errors.Join(d.put("style.css", css, time.Time{}), d.put("feeds.opml", list, time.Time{}))
+}
+
+// sweep takes away the temporary files that a killed process has left, as far as it
+// can. Another process may be about to rename a young one.
+func (d *Folder) sweep() {
+	now := time.Now()
+	if d.now != nil {
+		now = d.now()
+	}
+	sweep := func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.HasPrefix(e.Name(), temporary) {
+			return nil
+		}
+		// Its modification time may be a feed's already.
+		if fi, err := e.Info(); err == nil && now.Sub(time.Unix(fi.Sys().(*syscall.Stat_t).Ctim.Unix())) > time.Minute {
+			_ = os.Remove(p)
+		}
+		return nil
+	}
+	for _, below := range []string{"feeds", "tags", "actors", "events"} {
+		_ = filepath.WalkDir(filepath.Join(d.Dir, below), sweep)
+	}
+	top, _ := os.ReadDir(d.Dir)
+	for _, e := range top {
+		_ = sweep(filepath.Join(d.Dir, e.Name()), e, nil)
+	}
 }
 
 // feed writes a feed in all formats where its file is not of this time. tidy
@@ -151,14 +183,17 @@ func (d *Folder) put(name string, body []byte, modified time.Time) error {
 	return nil
 }
 
+// temporary begins the names of files that are being written.
+const temporary = ".tocsin-"
+
 func writeFile(full string, body []byte, modified time.Time) error {
 	dir := filepath.Dir(full)
-	f, err := os.CreateTemp(dir, ".tocsin-*")
+	f, err := os.CreateTemp(dir, temporary+"*")
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		f, err = os.CreateTemp(dir, ".tocsin-*")
+		f, err = os.CreateTemp(dir, temporary+"*")
 	}
 	if err != nil {
 		return err

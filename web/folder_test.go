@@ -189,6 +189,47 @@ func TestFolderOfFewerFormats(t *testing.T) {
 	}
 }
 
+// What a killed process was writing is taken away once it is old, and nothing else.
+func TestFolderSweeps(t *testing.T) {
+	s := filled(t, "https://example.org")
+	d := &Folder{Dir: t.TempDir(), Site: s.Site}
+	s.write(d, Update{}, true)
+	const young, foreign = "feeds/.tocsin-1", "other/.tocsin-2"
+	for _, name := range []string{young, foreign, ".hidden"} {
+		full := filepath.Join(d.Dir, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.now = func() time.Time { return time.Now().Add(50 * time.Second) }
+	s.write(d, Update{}, true)
+	if tree(t, d.Dir)[young] == nil {
+		t.Error("a young file is gone")
+	}
+	d.now = func() time.Time { return time.Now().Add(70 * time.Second) }
+	s.write(d, s.set("a", "A", "", "A", at), false)
+	if tree(t, d.Dir)[young] == nil {
+		t.Error("a turn that does not write all swept")
+	}
+	for _, name := range []string{".tocsin-3", "events/2025/raid/.tocsin-4"} {
+		if err := os.WriteFile(filepath.Join(d.Dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.write(d, Update{}, true)
+	for name := range tree(t, d.Dir) {
+		if strings.Contains(name, ".tocsin-") != (name == foreign) {
+			t.Errorf("%s is there", name)
+		}
+	}
+	if tree(t, d.Dir)[".hidden"] == nil {
+		t.Error("another's file is gone")
+	}
+}
+
 // A folder that cannot be written to is an error, not a panic.
 func TestFolderFault(t *testing.T) {
 	s := filled(t, "https://example.org")
