@@ -101,7 +101,7 @@ func (r *rig) whileTampered(n int, f tamper) {
 	if strings.Contains(f.path, "%d") {
 		f.path = fmt.Sprintf(f.path, n)
 	}
-	before, mark := r.published(), r.log.mark()
+	before, files, mark := r.published(), r.static(), r.log.mark()
 	end := r.tamper(f)
 	if f.calls == "pread64" {
 		// What the daemon has read before counts no more.
@@ -123,7 +123,7 @@ func (r *rig) whileTampered(n int, f tamper) {
 	if now := r.published()[round]; now != before[round] && now != calm.after[n+1][round] {
 		r.t.Errorf("%s: what is served is neither what was there nor what comes", f)
 	}
-	r.complete(f.String())
+	r.complete(f.String(), files)
 	calls := end()
 	if f.when == "" && calls == 0 {
 		r.t.Errorf("%s: no call was made to fail", f)
@@ -287,7 +287,9 @@ func TestFaultOfCallsAtStart(t *testing.T) {
 	r := newFaultRig(t, "")
 	r.start()
 	list := []tamper{
-		{calls: "pread64", path: "state/tocsin.db", err: "EIO", says: "tocsin.db.*(malformed|I/O error|input/output error)"},
+		{calls: "pread64", path: "state/tocsin.db", err: "EIO", says: "tocsin.db.*I/O error"},
+		{calls: "pread64", path: "state/tocsin.db", err: "EIO", when: "8+", says: "tocsin.db.*(malformed|unable to get the page|I/O error).*input/output error"},
+		{calls: "pread64", path: "state/tocsin.db", err: "EIO", when: "25+", says: "tocsin.db.*(malformed|unable to get the page|I/O error)"},
 		{calls: "pwrite64", path: "state/tocsin.db-wal", err: "EIO", says: "tocsin.db.*I/O error"},
 		{calls: "fsync,fdatasync", path: "state/tocsin.db-wal", err: "EIO", says: "tocsin.db.*I/O error"},
 		{calls: "?open,openat", path: "state/tocsin.db", err: "EMFILE", says: "tocsin.db: too many open files"},

@@ -123,13 +123,20 @@ func (r *rig) free(dir string) {
 	}
 }
 
-// complete checks that no file of the static folder is half of one.
-func (r *rig) complete(at string) {
+// complete checks that no file of the static folder is half of one, and that none
+// of those that it had is gone but for those of withdrawn events.
+func (r *rig) complete(at string, had map[string]string) {
 	r.t.Helper()
 	ends := map[string][]string{
 		".atom": {"</feed>"}, ".rss": {"</rss>"}, ".html": {"</html>", "</a>.</p>"}, ".opml": {"</opml>"}, ".css": {"}"}, ".json": {"}"},
 	}
-	for name, text := range r.content(filepath.Join(r.dir, "public")) {
+	files := r.static()
+	for name := range had {
+		if _, ok := files[name]; !ok && !strings.HasSuffix(name, "/gone/index.html") {
+			r.t.Errorf("%s: %s is gone", at, name)
+		}
+	}
+	for name, text := range files {
 		if strings.HasPrefix(filepath.Base(name), ".tocsin-") {
 			continue // being written
 		}
@@ -138,6 +145,12 @@ func (r *rig) complete(at string) {
 			r.t.Errorf("%s: %s is not whole: %d bytes", at, name, len(text))
 		}
 	}
+}
+
+// static reads the static folder.
+func (r *rig) static() map[string]string {
+	r.t.Helper()
+	return r.content(filepath.Join(r.dir, "public"))
 }
 
 // checkpoint empties the write-ahead log, so that it has to grow.
@@ -169,7 +182,7 @@ func TestFaultFullDisk(t *testing.T) {
 	}
 	for n, left := range pages {
 		at := fmt.Sprintf("%d pages left", left)
-		before, mark := r.published(), r.log.mark()
+		before, files, mark := r.published(), r.static(), r.log.mark()
 		r.checkpoint()
 		r.fill(dir, left)
 		expect := r.round(n)
@@ -189,7 +202,7 @@ func TestFaultFullDisk(t *testing.T) {
 		if now := r.published()[round]; now != before[round] && now != calm.after[n+1][round] {
 			t.Errorf("%s: what is served is neither what was there nor what comes", at)
 		}
-		r.complete(at)
+		r.complete(at, files)
 		r.free(dir)
 		r.recovered(at, n, expect)
 		if lines := r.log.since(mark, "level=ERROR"); len(lines) > 10 {

@@ -72,7 +72,7 @@ func TestFaultTooManyFiles(t *testing.T) {
 	r.start()
 	for n := range 3 {
 		at := fmt.Sprintf("%d more files", n)
-		mark := r.log.mark()
+		files, mark := r.static(), r.log.mark()
 		visitor := newVisitor(t)
 		_, before := visitor.get(r.site + "/feeds/all.atom")
 		visitor.get(r.admin + "/readyz")
@@ -101,7 +101,7 @@ func TestFaultTooManyFiles(t *testing.T) {
 			}
 		}
 		lift()
-		r.complete(at)
+		r.complete(at, files)
 		r.recovered(at, n, expect)
 		if lines := r.log.since(mark, "too many open files"); len(lines) > 6 {
 			t.Errorf("%s: %d lines of the log tell of it:\n%s", at, len(lines), strings.Join(lines, "\n"))

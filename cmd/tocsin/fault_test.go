@@ -192,7 +192,7 @@ func (r *rig) whole() {
 	if _, errout, code := r.command("build", "-out", built); code != exitDone {
 		r.t.Fatalf("build: %d, %s", code, errout)
 	}
-	want, got := r.content(built), r.content(filepath.Join(r.dir, "public"))
+	want, got := r.content(built), r.static()
 	compareFeeds(r.t, "the static folder", got, want)
 	for path, text := range r.feeds() {
 		file, err := filepath.Rel(filepath.Join(r.dir, "public"), r.file("public", path))
