@@ -43,6 +43,9 @@ func roundEvent(title, date string, importance int, tags string) string {
 
 // newFaultRig is a rig with a static folder and the events of the rounds.
 func newFaultRig(t testing.TB, extra string) *rig {
+	if raced() {
+		t.Skip("too slow under the race detector")
+	}
 	r := newRig(t, "", "feeds: {dir: public, custom: [{name: high, title: High, match: {min_importance: 6}}]}\n"+extra)
 	r.addRounds()
 	return r

@@ -14,7 +14,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -41,7 +40,7 @@ import (
 func TestRandomOperations(t *testing.T) {
 	t.Parallel()
 	checks := "1000"
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if raced() {
 		checks = "100"
 	}
 	given := make(map[string]bool)
