@@ -68,10 +68,10 @@ type Options struct {
 // Ledger is the content of a store. It is used by one goroutine.
 type Ledger struct {
 	o         Options
-	public    map[string]*Record // by event id
-	withdrawn map[string]*Record // by event id, the last withdrawn one
-	entries   map[string]*Record // by entry id
-	moves     map[string]string  // old event id to entry id
+	public    map[string]*Record   // by event id
+	withdrawn map[string][]*Record // by event id, the last withdrawn one last
+	entries   map[string]*Record   // by entry id
+	moves     map[string]string    // old event id to entry id
 	slugs     *timeline.Slugs
 	feeds     map[string]Validators
 	first     bool
@@ -90,7 +90,7 @@ func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 	l := &Ledger{
 		o:            o,
 		public:       make(map[string]*Record),
-		withdrawn:    make(map[string]*Record),
+		withdrawn:    make(map[string][]*Record),
 		entries:      make(map[string]*Record),
 		moves:        make(map[string]string),
 		feeds:        make(map[string]Validators),
@@ -111,9 +111,7 @@ func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 }
 
 func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
-	// Later withdrawals win where several events had one id in turn.
-	err := each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events
-		ORDER BY coalesce(withdrawn, 0), entry_id`, func(scan func(...any) error) error {
+	err := each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events`, func(scan func(...any) error) error {
 		var r Record
 		var published, updated, withdrawn int64
 		var body []byte
@@ -191,7 +189,8 @@ func (l *Ledger) hold(r *Record) {
 		if l.public[old.Event.ID] == old {
 			delete(l.public, old.Event.ID)
 		}
-		if l.withdrawn[old.Event.ID] == old {
+		l.withdrawn[old.Event.ID] = slices.DeleteFunc(l.withdrawn[old.Event.ID], func(r *Record) bool { return r == old })
+		if len(l.withdrawn[old.Event.ID]) == 0 {
 			delete(l.withdrawn, old.Event.ID)
 		}
 	}
@@ -199,7 +198,10 @@ func (l *Ledger) hold(r *Record) {
 	if r.Withdrawn.IsZero() {
 		l.public[r.Event.ID] = r
 	} else {
-		l.withdrawn[r.Event.ID] = r
+		l.withdrawn[r.Event.ID] = append(l.withdrawn[r.Event.ID], r)
+		slices.SortFunc(l.withdrawn[r.Event.ID], func(a, b *Record) int {
+			return cmp.Or(a.Withdrawn.Compare(b.Withdrawn), cmp.Compare(a.EntryID, b.EntryID))
+		})
 	}
 	if r.Updated.After(l.last) {
 		l.last = r.Updated
@@ -283,8 +285,8 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 		var before *Record
 		if c.Before != nil {
 			before = l.public[c.Before.ID]
-		} else {
-			before = l.withdrawn[c.Event.ID]
+		} else if of := l.withdrawn[c.Event.ID]; len(of) > 0 {
+			before = of[len(of)-1]
 		}
 		after := &Record{Event: c.Event, Published: stamps[i], Updated: stamps[i]}
 		if before != nil {

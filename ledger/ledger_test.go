@@ -431,6 +431,30 @@ func TestMoves(t *testing.T) {
 	}
 }
 
+// Of the events that were withdrawn under one id the last one comes back, and once
+// that has moved away the one before, also after a restart.
+func TestWithdrawnUnderOneID(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		r := start(t)
+		r.turn(an("a", "A"), an("b", "B"))
+		r.turn(an("b", "B"))
+		r.turn(an("a", "B"))
+		r.turn()
+		r.turn(an("a", "B"))
+		if got := r.entry("a").EntryID; got != "tag:example.org,2025:b" {
+			t.Errorf("the event that was withdrawn last has the entry id %s", got)
+		}
+		r.turn(an("c", "B"))
+		if restart {
+			r.l = r.load()
+		}
+		r.turn(an("c", "B"), an("a", "A"))
+		if got := r.entry("a").EntryID; got != "tag:example.org,2025:a" {
+			t.Errorf("restart %v: the event that was withdrawn first has the entry id %s", restart, got)
+		}
+	}
+}
+
 // Another path alone moves no id.
 func TestMovedPath(t *testing.T) {
 	r := start(t)
