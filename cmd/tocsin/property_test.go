@@ -126,6 +126,23 @@ func TestOperations(t *testing.T) {
 			p.mv("c.md", "b.md")
 			p.turn(look{})
 		}},
+		{"an id whose first event was withdrawn, and whose second came, went, came back and moved away", func(p *play) {
+			p.put("a.md", paper{says: one})
+			p.put("b.md", paper{says: two})
+			p.turn(look{})
+			p.rm("a.md")
+			p.turn(look{})
+			p.mv("b.md", "a.md")
+			p.turn(look{})
+			p.rm("a.md")
+			p.turn(look{})
+			p.put("a.md", paper{says: two})
+			p.turn(look{})
+			p.mv("a.md", "b.md")
+			p.turn(look{})
+			p.put("a.md", paper{says: one})
+			p.turn(look{})
+		}},
 		{"a move while the folder does not rest, and a restart in it", func(p *play) {
 			p.put("a.md", paper{says: one})
 			p.turn(look{})
@@ -242,14 +259,15 @@ type public struct {
 // oracle says what the world must be told. It knows what the files mean, and
 // works everything out from that.
 type oracle struct {
-	disk  map[string]paper
-	known map[string]*edition // by path: the last good edition as of the last look; nil: none was
-	told  map[string]public   // by id
-	// holder gives the entry that had an event id last, withdrawn the one that was
-	// last withdrawn under it, minted all that there ever were.
-	holder, withdrawn map[string]string
-	minted            map[string]bool
-	broken            map[string]bool // by path: it did not parse at the last look
+	disk   map[string]paper
+	known  map[string]*edition // by path: the last good edition as of the last look; nil: none was
+	told   map[string]public   // by id
+	broken map[string]bool     // by path: it did not parse at the last look
+	// holder gives the entry that had an event id last, withdrawn those that were
+	// withdrawn under it, minted all that there ever were.
+	holder    map[string]string
+	withdrawn map[string][]string
+	minted    map[string]bool
 }
 
 // look makes known what the folder holds, and returns the files that are left for
@@ -384,8 +402,8 @@ func (o *oracle) turn(silent bool) verdict {
 			before, known = o.told[from[id]], true
 		}
 		p := public{e, before.entry}
-		if !known {
-			p.entry = o.withdrawn[id]
+		if of := o.withdrawn[id]; !known && len(of) > 0 {
+			p.entry = of[len(of)-1] // it is back
 		}
 		v.told[id] = p
 		switch {
@@ -452,7 +470,7 @@ func wire(least int, kind, id string, s says, entry string, fields, before []str
 func (o *oracle) settle(v verdict, entries map[string]string) {
 	for id, e := range o.told {
 		if !slices.ContainsFunc(slices.Collect(maps.Values(v.told)), func(n public) bool { return n.entry == e.entry }) {
-			o.withdrawn[id] = e.entry
+			o.withdrawn[id] = append(o.withdrawn[id], e.entry)
 		}
 	}
 	for id, e := range v.told {
@@ -460,7 +478,9 @@ func (o *oracle) settle(v verdict, entries map[string]string) {
 		v.told[id] = e
 		o.holder[id] = e.entry
 		o.minted[e.entry] = true
-		maps.DeleteFunc(o.withdrawn, func(_, entry string) bool { return entry == e.entry })
+		for id, of := range o.withdrawn {
+			o.withdrawn[id] = slices.DeleteFunc(of, func(entry string) bool { return entry == e.entry })
+		}
 	}
 	o.told = v.told
 }
@@ -565,7 +585,7 @@ func (b *bench) begin(t failer) *play {
 		bench: b, t: t, trash: make(map[string]paper), moment: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		oracle: oracle{
 			disk: make(map[string]paper), known: make(map[string]*edition), told: make(map[string]public),
-			holder: make(map[string]string), withdrawn: make(map[string]string), minted: make(map[string]bool),
+			holder: make(map[string]string), withdrawn: make(map[string][]string), minted: make(map[string]bool),
 			broken: make(map[string]bool),
 		},
 	}
@@ -1259,7 +1279,7 @@ func (p *play) putBack(t *rapid.T) operation {
 			gone = append(gone, q)
 		}
 	}
-	if len(gone) == 0 {
+	if len(gone) == 0 || len(p.oracle.disk) >= most {
 		return p.remove(t)
 	}
 	slices.Sort(gone)
