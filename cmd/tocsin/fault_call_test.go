@@ -144,6 +144,7 @@ const (
 // System calls of the daemon fail, one kind after the other, as a broken disk, a
 // full one, a file system that has gone read-only and a quota make them fail.
 func TestFaultOfCalls(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	undisturbed(t)
 	r := newFaultRig(t, "")
@@ -174,6 +175,7 @@ func TestFaultOfCalls(t *testing.T) {
 
 // The longer list: each call, each error, and the Nth call alone.
 func TestFaultOfEveryCall(t *testing.T) {
+	unraced(t)
 	if !*replayAll {
 		t.Skip("make replay does it")
 	}
@@ -228,6 +230,7 @@ func TestFaultOfEveryCall(t *testing.T) {
 // The log cannot be written back into the database: nobody notices, and it is
 // later.
 func TestFaultOfCheckpoint(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	undisturbed(t)
 	r := newFaultRig(t, "")
@@ -282,6 +285,7 @@ func (r *rig) launchTampered(f tamper) (end func() int) {
 // System calls fail while the daemon starts: it says so and ends, or goes on when it
 // can. The state stays what and where it is.
 func TestFaultOfCallsAtStart(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	undisturbed(t)
 	r := newFaultRig(t, "")

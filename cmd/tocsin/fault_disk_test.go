@@ -166,6 +166,7 @@ func (r *rig) checkpoint() {
 // The disk is full but for 0, 1, 2, … pages when events change, and has room again
 // later.
 func TestFaultFullDisk(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	if !mounts(t) {
 		return
@@ -223,6 +224,7 @@ func TestFaultFullDisk(t *testing.T) {
 // A start on a state that cannot be written says so, leaves the state as it is, and
 // the next one works.
 func TestFaultOfStart(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	if !mounts(t) {
 		return

@@ -66,6 +66,7 @@ func (h *visitor) get(address string) (int, string) {
 // The daemon may open no more files, or few more, than it has open: it says so,
 // serves those who are connected, and goes on when it may again.
 func TestFaultTooManyFiles(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	undisturbed(t)
 	r := newFaultRig(t, "")
@@ -118,6 +119,7 @@ func TestFaultTooManyFiles(t *testing.T) {
 
 // A start with a low limit says so and ends, or serves as it can.
 func TestFaultFewFilesAtStart(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	undisturbed(t)
 	r := newFaultRig(t, "")

@@ -41,11 +41,16 @@ func roundEvent(title, date string, importance int, tags string) string {
 		strings.Repeat("Text of "+title+". ", 20))
 }
 
-// newFaultRig is a rig with a static folder and the events of the rounds.
-func newFaultRig(t testing.TB, extra string) *rig {
+// unraced skips a test of faults under the race detector, which makes it too slow.
+func unraced(t testing.TB) {
+	t.Helper()
 	if raced() {
 		t.Skip("too slow under the race detector")
 	}
+}
+
+// newFaultRig is a rig with a static folder and the events of the rounds.
+func newFaultRig(t testing.TB, extra string) *rig {
 	r := newRig(t, "", "feeds: {dir: public, custom: [{name: high, title: High, match: {min_importance: 6}}]}\n"+extra)
 	r.addRounds()
 	return r
@@ -296,6 +301,7 @@ func (r *rig) recovered(at string, n int, expect map[string]bool) []hook {
 // The statements of a turn fail, each in its turn: the turn fails as a whole, says
 // so, and is made up for.
 func TestFaultOfTurn(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	undisturbed(t)
 	r := newFaultRig(t, "")
@@ -340,6 +346,7 @@ func TestFaultOfTurn(t *testing.T) {
 // The statements fail by which the queue takes a delivery and writes what became
 // of it: nothing is lost, and nothing is sent again that was taken.
 func TestFaultOfQueue(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	undisturbed(t)
 	r := newFaultRig(t, "")
@@ -394,6 +401,7 @@ func TestFaultOfQueue(t *testing.T) {
 // A delivery that waits for an earlier one cannot be given its turn: what became of
 // the earlier one is written with that, later.
 func TestFaultOfTheNextInLine(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	r := newFaultRig(t, "")
 	release := make(chan struct{})
@@ -424,6 +432,7 @@ func TestFaultOfTheNextInLine(t *testing.T) {
 
 // The first look cannot be entered: it is one all the same when it can.
 func TestFaultOfTheFirstLook(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	r := newFaultRig(t, "")
 	lock := filepath.Join(r.events, ".git", "index.lock")
@@ -456,6 +465,7 @@ func TestFaultOfTheFirstLook(t *testing.T) {
 // What is held cannot be noted, and what was accepted cannot be taken away: both
 // are made up for.
 func TestFaultOfHold(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	r := newFaultRig(t, "")
 	r.configure("rescan:", "hold: {events: 3, percent: 10}, rescan:")
