@@ -926,6 +926,7 @@ func TestShift(t *testing.T) {
 		}
 		r.clock.advance(time.Minute) // the second attempt is due, and fails
 		r.log.until(t, "attempt failed")
+		r.scheduled(t)
 		r.clock.advance(time.Minute)
 		if line := r.log.until(t, "msg=delivered"); !strings.Contains(line, id) {
 			t.Errorf("a jump of %v: %s", by, line)
