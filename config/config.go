@@ -223,8 +223,7 @@ type Feeds struct {
 	Significant []string `yaml:"significant"`
 
 	// Corrections are the fields whose change gets an entry of its own: those
-	// of Significant, and withdrawn. Default: none. This version makes no such
-	// entries; the daemon says so where the list is not empty.
+	// of Significant, and withdrawn. Default: title, date, status, withdrawn.
 	Corrections []string `yaml:"corrections"`
 
 	// Hub is the URL of the WebSub hub to announce and to ping, absolute http
@@ -434,6 +433,7 @@ func Default() Config {
 			MinEvents:   1,
 			Content:     "full",
 			Significant: []string{"title", "date", "importance", "status", "body"},
+			Corrections: []string{"title", "date", "status", "withdrawn"},
 		},
 		Web: Web{
 			Listen: "127.0.0.1:8080",

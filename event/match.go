@@ -58,7 +58,10 @@ func NewMatcher(m Match, d Dialect) *Matcher {
 func (m *Matcher) MinImportance() int { return m.m.MinImportance }
 
 // Match says whether m selects e.
-func (m *Matcher) Match(e *Event) bool {
+func (m *Matcher) Match(e *Event) bool { return m.MatchKeys(e, Keys(e.Tags), Keys(e.Actors)) }
+
+// MatchKeys is Match for a caller that has the keys of e's tags and actors.
+func (m *Matcher) MatchKeys(e *Event, tags, actors []string) bool {
 	// The day that the file writes, whatever its time zone.
 	year, month, date := e.Date.Date()
 	day := time.Date(year, month, date, 0, 0, 0, 0, time.UTC)
@@ -67,33 +70,40 @@ func (m *Matcher) Match(e *Event) bool {
 	case m.m.MaxImportance > 0 && e.Importance > m.m.MaxImportance:
 	case !m.m.From.IsZero() && day.Before(m.m.From):
 	case !m.m.To.IsZero() && day.After(m.m.To):
-	case len(m.tags) > 0 && !anyOf(m.tags, e.Tags):
-	case len(m.actors) > 0 && !anyOf(m.actors, e.Actors):
+	case len(m.tags) > 0 && !anyOf(m.tags, tags):
+	case len(m.actors) > 0 && !anyOf(m.actors, actors):
 	case len(m.status) > 0 && !m.status[Key(e.Status)]:
 	case len(m.places) > 0 && !m.places[Key(e.Location)]:
-	case !allOf(m.allTags, e.Tags):
-	case !allOf(m.allActors, e.Actors):
-	case anyOf(m.notTags, e.Tags):
-	case anyOf(m.notActors, e.Actors):
+	case !allOf(m.allTags, tags):
+	case !allOf(m.allActors, actors):
+	case anyOf(m.notTags, tags):
+	case anyOf(m.notActors, actors):
 	default:
 		return true
 	}
 	return false
 }
 
-func anyOf(set map[string]bool, names []string) bool {
-	return len(set) > 0 && slices.ContainsFunc(names, func(n string) bool { return set[Key(n)] })
+// Keys returns the Key of each name.
+func Keys(names []string) []string {
+	keys := make([]string, len(names))
+	for i, n := range names {
+		keys[i] = Key(n)
+	}
+	return keys
 }
 
-func allOf(set map[string]bool, names []string) bool {
-	if len(set) == 0 {
-		return true
-	}
-	found := make(map[string]bool, len(set))
-	for _, n := range names {
-		if k := Key(n); set[k] {
-			found[k] = true
+func anyOf(set map[string]bool, keys []string) bool {
+	return len(set) > 0 && slices.ContainsFunc(keys, func(k string) bool { return set[k] })
+}
+
+// allOf counts: no key stands twice among those of an event.
+func allOf(set map[string]bool, keys []string) bool {
+	found := 0
+	for _, k := range keys {
+		if set[k] {
+			found++
 		}
 	}
-	return len(found) == len(set)
+	return found == len(set)
 }

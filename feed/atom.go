@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gorilla/feeds"
+
+	"tocsin/event"
 )
 
 // nsEvent is RSS 1.0's module for events, from which ev:startdate comes.
@@ -22,6 +24,8 @@ type atomFeed struct {
 	Links     []atomLink    `xml:"link"`
 	Author    atomPerson    `xml:"author"`
 	Generator atomGenerator `xml:"generator"`
+	NSHistory string        `xml:"xmlns:fh,attr,omitempty"`
+	Archive   *struct{}     `xml:"fh:archive"`
 	Entries   string        `xml:",innerxml"`
 }
 
@@ -34,7 +38,7 @@ type atomEntry struct {
 	Published  string         `xml:"published"`
 	Links      []atomLink     `xml:"link"`
 	Categories []atomCategory `xml:"category"`
-	Start      string         `xml:"ev:startdate"`
+	Start      string         `xml:"ev:startdate,omitempty"`
 	Summary    *atomText      `xml:"summary"`
 }
 
@@ -73,7 +77,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z
 // item is the entry in the library's terms.
 func (n *Entry) item() *feeds.Item {
 	item := &feeds.Item{
-		Id: n.ID, IsPermaLink: "false", Title: n.Event.Title, Description: n.Summary(),
+		Id: n.ID, IsPermaLink: "false", Title: n.Title(), Description: n.Summary(),
 		Link: &feeds.Link{Href: n.URL()}, Created: n.Published, Updated: n.Updated,
 	}
 	if n.style.Content == Full {
@@ -82,9 +86,48 @@ func (n *Entry) item() *feeds.Item {
 	return item
 }
 
+// start is the event's own date.
+func (n *Entry) start() string {
+	if n.Event == nil {
+		return ""
+	}
+	return n.Event.Date.String()
+}
+
+// sources are the event's; a correction tells of the event, which has them.
+func (n *Entry) sources() []event.Source {
+	if n.Correction != nil {
+		return nil
+	}
+	return n.Event.Sources
+}
+
+type category struct{ scheme, term, label string }
+
+// categories are the tags and actors, the importance and the status, each with a
+// scheme of its own, and what kind of entry it is where it is not an event.
+func (n *Entry) categories() []category {
+	s := n.style
+	var all []category
+	for _, t := range n.Topics {
+		all = append(all, category{s.scheme(string(t.Kind)), t.Slug, t.Name})
+	}
+	if n.Event != nil {
+		if i := n.Event.Importance; i > 0 {
+			all = append(all, category{s.scheme("importance"), strconv.Itoa(i), "importance " + strconv.Itoa(i)})
+		}
+		if st := n.Event.Status; st != "" {
+			all = append(all, category{s.scheme("status"), st, st})
+		}
+	}
+	if n.Correction != nil {
+		all = append(all, category{s.scheme("entry"), "correction", "correction"})
+	}
+	return all
+}
+
 // atom encodes the entry for Atom (RFC 4287, section 4.1.2).
 func (n *Entry) atom() ([]byte, error) {
-	s := n.style
 	converted := (&feeds.Atom{Feed: &feeds.Feed{Items: []*feeds.Item{n.item()}}}).AtomFeed().Entries[0]
 	converted.Links = nil // untagged, so nothing shadows it
 	converted.Updated = stamp(n.Updated)
@@ -93,24 +136,18 @@ func (n *Entry) atom() ([]byte, error) {
 		AtomEntry: converted,
 		Published: stamp(n.Published),
 		Links:     []atomLink{{Rel: "alternate", Type: "text/html", Href: n.URL()}},
-		Start:     n.Event.Date.String(),
+		Start:     n.start(),
 		Summary:   &atomText{Type: "text", Text: n.Summary()},
 	}
 	rel := "via"
-	for _, src := range n.Event.Sources {
+	for _, src := range n.sources() {
 		if src.URL != "" {
 			x.Links = append(x.Links, atomLink{Rel: rel, Href: src.URL, Title: src.Title})
 			rel = "related"
 		}
 	}
-	for _, t := range n.Topics {
-		x.Categories = append(x.Categories, atomCategory{Term: t.Slug, Scheme: s.scheme(string(t.Kind)), Label: t.Name})
-	}
-	if i := n.Event.Importance; i > 0 {
-		x.Categories = append(x.Categories, atomCategory{Term: strconv.Itoa(i), Scheme: s.scheme("importance"), Label: "importance " + strconv.Itoa(i)})
-	}
-	if st := n.Event.Status; st != "" {
-		x.Categories = append(x.Categories, atomCategory{Term: st, Scheme: s.scheme("status"), Label: st})
+	for _, c := range n.categories() {
+		x.Categories = append(x.Categories, atomCategory{Term: c.term, Scheme: c.scheme, Label: c.label})
 	}
 	return xml.MarshalIndent(x, "  ", "  ")
 }
@@ -126,15 +163,16 @@ func (f *Feed) atom() ([]byte, error) {
 	converted.Id = f.ID()
 	converted.Updated = stamp(f.Updated)
 	x := &atomFeed{
-		AtomFeed: converted,
-		Lang:     s.Language,
-		NSEvent:  nsEvent,
-		Links: []atomLink{
-			{Rel: "self", Type: "application/atom+xml", Href: f.URL(Atom)},
-			{Rel: "alternate", Type: "text/html", Href: f.Page},
-		},
+		AtomFeed:  converted,
+		Lang:      s.Language,
+		NSEvent:   nsEvent,
+		Links:     append(f.links(Atom), atomLink{Rel: "alternate", Type: "text/html", Href: f.Page}),
 		Author:    atomPerson{Name: s.Author.Name, URI: s.Author.URL, Email: s.Author.Email},
 		Generator: atomGenerator{Version: s.Version, Name: "tocsin"},
+		Archive:   f.mark(),
+	}
+	if f.archive != "" {
+		x.NSHistory = nsHistory
 	}
 	var all bytes.Buffer
 	for _, e := range entries {

@@ -32,6 +32,7 @@ type list struct {
 	topic   timeline.Topic // zero where the feed is of no topic
 	custom  *Custom
 	entries []*Entry
+	events  int            // how many of entries are events' own
 	names   map[string]int // how many entries spell the topic so
 	kept    string         // the name from before the last event left
 }
@@ -55,8 +56,12 @@ func order(a, b *Entry) int {
 	return cmp.Or(b.Updated.Compare(a.Updated), b.Event.Date.Compare(a.Event.Date.Time), cmp.Compare(a.ID, b.ID))
 }
 
-// allPath is the path of the feed of all events.
-const allPath = "all"
+// AllPath is the path of the feed of all events, CorrectionsPath that of the feed
+// of corrections alone.
+const (
+	AllPath         = "all"
+	CorrectionsPath = "corrections"
+)
 
 // NewCatalog returns a catalog of no entries. A tag or actor gets a feed once it
 // has minEvents events, and keeps it.
@@ -64,8 +69,8 @@ func NewCatalog(s *Style, minEvents int, custom []Custom) *Catalog {
 	c := &Catalog{
 		style:     s,
 		minEvents: max(minEvents, 1),
-		lists:     map[string]*list{allPath: {path: allPath}},
-		touched:   map[string]bool{allPath: true},
+		lists:     map[string]*list{AllPath: {path: AllPath}, CorrectionsPath: {path: CorrectionsPath}},
+		touched:   map[string]bool{AllPath: true, CorrectionsPath: true},
 	}
 	for i := range custom {
 		l := &list{path: "custom/" + custom[i].Name, custom: &custom[i]}
@@ -76,14 +81,14 @@ func NewCatalog(s *Style, minEvents int, custom []Custom) *Catalog {
 	return c
 }
 
-// Fill enters all entries that the ledger knows, once, and the feeds that there
+// Fill enters all entries that the ledger knows, corrections included, once, and the feeds that there
 // were with the names of their tags and actors: a feed whose last event was
 // withdrawn stays.
 func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
 	for _, n := range entries {
 		for _, l := range c.home(n) {
 			l.entries = append(l.entries, n)
-			l.spell(n, 1)
+			l.count(n, 1)
 		}
 	}
 	for path, name := range feeds {
@@ -103,7 +108,7 @@ func (c *Catalog) Replace(old, n *Entry) {
 		for _, l := range c.home(old) {
 			if i, ok := slices.BinarySearchFunc(l.entries, old, order); ok {
 				l.entries = slices.Delete(l.entries, i, i+1)
-				l.spell(old, -1)
+				l.count(old, -1)
 				c.touched[l.path] = true
 			}
 		}
@@ -112,7 +117,7 @@ func (c *Catalog) Replace(old, n *Entry) {
 		for _, l := range c.home(n) {
 			i, _ := slices.BinarySearchFunc(l.entries, n, order)
 			l.entries = slices.Insert(l.entries, i, n)
-			l.spell(n, 1)
+			l.count(n, 1)
 			c.touched[l.path] = true
 		}
 	}
@@ -120,12 +125,17 @@ func (c *Catalog) Replace(old, n *Entry) {
 
 // home returns the lists that an entry belongs to.
 func (c *Catalog) home(n *Entry) []*list {
-	lists := []*list{c.lists[allPath]}
-	for _, t := range n.Topics {
-		lists = append(lists, c.listAt(string(t.Kind)+"/"+t.Slug, t.Topic))
+	lists := []*list{c.lists[AllPath]}
+	if n.Correction != nil {
+		lists = append(lists, c.lists[CorrectionsPath])
+	}
+	for _, topics := range [][]Topic{n.Topics, n.also} {
+		for _, t := range topics {
+			lists = append(lists, c.listAt(string(t.Kind)+"/"+t.Slug, t.Topic))
+		}
 	}
 	for _, l := range c.custom {
-		if l.custom.Match.Match(n.Event) {
+		if n.matches(l.custom.Match) {
 			lists = append(lists, l)
 		}
 	}
@@ -144,8 +154,12 @@ func (c *Catalog) listAt(path string, t timeline.Topic) *list {
 	return l
 }
 
-// spell counts an entry's spelling of the list's topic.
-func (l *list) spell(n *Entry, by int) {
+// count counts an event, and its spelling of the list's topic.
+func (l *list) count(n *Entry, by int) {
+	if n.Correction != nil {
+		return
+	}
+	l.events += by
 	for _, t := range n.Topics {
 		if t.Topic == l.topic {
 			if l.kept = t.Name; l.names[t.Name]+by > 0 {
@@ -164,7 +178,7 @@ func (c *Catalog) Touched(known func(path string) bool) []*Feed {
 	var feeds []*Feed
 	for _, path := range slices.Sorted(maps.Keys(c.touched)) {
 		l := c.lists[path]
-		if l.topic.Kind != "" && len(l.entries) < c.minEvents && !known(path) {
+		if l.topic.Kind != "" && l.events < c.minEvents && !known(path) {
 			continue
 		}
 		feeds = append(feeds, c.style.newFeed(l))
@@ -174,4 +188,4 @@ func (c *Catalog) Touched(known func(path string) bool) []*Feed {
 }
 
 // Len returns the number of public events.
-func (c *Catalog) Len() int { return len(c.lists[allPath].entries) }
+func (c *Catalog) Len() int { return c.lists[AllPath].events }

@@ -190,7 +190,7 @@ func TestReplaceTouches(t *testing.T) {
 		{Name: "high", Title: "High", Match: match(event.Match{MinImportance: 8})},
 		{Name: "courts", Title: "Courts", Match: match(event.Match{Tags: []string{"Courts"}})},
 	})
-	same(t, "an empty catalog", c.Touched(everything), "all 0", "custom/courts 0", "custom/high 0")
+	same(t, "an empty catalog", c.Touched(everything), "all 0", "corrections 0", "custom/courts 0", "custom/high 0")
 	same(t, "touched twice", c.Touched(everything))
 
 	a := s.entry(an("a", "A", tags("Courts", "x"), actors("x")), 1)
@@ -229,7 +229,7 @@ func TestMinEvents(t *testing.T) {
 	}
 	a, b := s.entry(an("a", "A", tags("x", "y")), 1), s.entry(an("b", "B", tags("x")), 2)
 	c.Replace(nil, a)
-	same(t, "one event", touched(), "all 1", "custom/own 0")
+	same(t, "one event", touched(), "all 1", "corrections 0", "custom/own 0")
 	c.Replace(nil, b)
 	same(t, "two events", touched(), "all 2", "tags/x 2 x")
 	c.Replace(a, nil)
@@ -241,7 +241,7 @@ func TestMinEvents(t *testing.T) {
 	c = NewCatalog(s, 2, nil)
 	c.Fill(nil, map[string]string{"tags/x": "x", "all": "", "custom/own": "", "actors/z": "Z"})
 	published["actors/z"] = true
-	same(t, "after a restart", touched(), "actors/z 0 Z", "all 0", "tags/x 0 x")
+	same(t, "after a restart", touched(), "actors/z 0 Z", "all 0", "corrections 0", "tags/x 0 x")
 	c.Replace(nil, s.entry(an("c", "C", tags("X", "y")), 3))
 	same(t, "filled again", touched(), "all 1", "tags/x 1 X")
 }
@@ -318,7 +318,7 @@ func TestIncremental(t *testing.T) {
 					}
 					e := an(id, fmt.Sprint("T", rnd.IntN(3)), tags(some()...), actors(some()...), importance(rnd.IntN(11)))
 					slugs.Give(timeline.Topics(e))
-					n = s.NewEntry("tag:example.org,2025:"+id, e, day(0), day(turn/4+rnd.IntN(2)), slugs.Slug)
+					n = s.NewEntry(Known{ID: "tag:example.org,2025:" + id, Event: e, Published: day(0), Updated: day(turn/4 + rnd.IntN(2))}, slugs.Slug)
 				}
 				c.Replace(here[id], n)
 				if n == nil {

@@ -13,26 +13,37 @@ import (
 	"tocsin/timeline"
 )
 
-// Entry is one revision of one event as every feed shows it. It is not changed
-// once it is made, and each format of it is encoded at most once. It is safe
-// for concurrent use.
+// Entry is what feeds show: one revision of one event or, with Correction, what
+// changed of it. It is not changed once it is made, and each format of it is
+// encoded at most once. It is safe for concurrent use.
 type Entry struct {
 	// ID is the tag: URI (RFC 4151), the same in every feed and format.
-	ID    string
+	ID string
+	// Event is nil only where Correction.Of is not; Title, URL, Summary and HTML are
+	// for every entry.
 	Event *event.Event
 	// Published is when the timeline first had the event, Updated when it last
 	// changed significantly (RFC 4287, sections 4.2.9 and 4.2.15).
 	Published, Updated time.Time
 	// Topics are the event's tags and actors.
 	Topics []Topic
+	// History is what happened to the event since it was published, the oldest
+	// first. Feeds do not show it.
+	History []timeline.Past
+	// Correction is what the entry tells; nil for an event's own entry.
+	Correction *Correction
 
 	style   *Style
+	keys    matched  // of Event
+	before  *matched // Correction.Before, made ready
+	also    []Topic  // those that Before had beside Topics
 	html    func() string
 	summary func() string
 	encoded map[Format]func() ([]byte, error)
 	likely  int // what size is, about
 	most    int // what size is at most
 	mark    [sha256.Size]byte
+	place   [12]byte // by chance, of the id alone: where archives end
 }
 
 // Topic is a tag or an actor with its address.
@@ -42,29 +53,86 @@ type Topic struct {
 	Name, Slug string
 }
 
-// NewEntry returns an entry. slug gives the slugs of the event's topics.
-func (s *Style) NewEntry(id string, e *event.Event, published, updated time.Time, slug func(timeline.Topic) string) *Entry {
-	n := &Entry{ID: id, Event: e, Published: published, Updated: updated, style: s}
+// matched is an event with the keys of its names, made ready for a Matcher.
+type matched struct {
+	event        *event.Event
+	tags, actors []string
+}
+
+// Known is what an event's entry is made from.
+type Known struct {
+	ID                 string
+	Event              *event.Event
+	Published, Updated time.Time
+	History            []timeline.Past
+}
+
+// NewEntry returns the entry of an event. slug gives the slugs of the event's
+// topics.
+func (s *Style) NewEntry(k Known, slug func(timeline.Topic) string) *Entry {
+	n := &Entry{ID: k.ID, Event: k.Event, Published: k.Published, Updated: k.Updated, History: k.History, style: s}
+	n.topics(slug)
+	n.prepare()
+	return n
+}
+
+func (n *Entry) topics(slug func(timeline.Topic) string) {
+	e := n.Event
 	names := append(append(make([]string, 0, len(e.Tags)+len(e.Actors)), e.Tags...), e.Actors...)
-	for i, t := range timeline.Topics(e) {
+	all := timeline.Topics(e)
+	keys := make([]string, len(all))
+	for i, t := range all {
 		n.Topics = append(n.Topics, Topic{Topic: t, Name: names[i], Slug: slug(t)})
+		keys[i] = t.Key
 	}
-	n.html = sync.OnceValue(n.content)
-	n.summary = sync.OnceValue(func() string {
-		return cmp.Or(e.Summary(summaryRunes), strings.Join(n.facts(), " · "))
+	n.keys = matched{event: e, tags: keys[:len(e.Tags)], actors: keys[len(e.Tags):]}
+}
+
+// newMatched makes an event ready that has no entry.
+func newMatched(e *event.Event) *matched {
+	return &matched{event: e, tags: event.Keys(e.Tags), actors: event.Keys(e.Actors)}
+}
+
+// matches says that an entry belongs to a feed of m's: its event does, or did
+// before the change that it tells.
+func (n *Entry) matches(m *event.Matcher) bool {
+	return n.keys.by(m) || n.before != nil && n.before.by(m)
+}
+
+func (k *matched) by(m *event.Matcher) bool { return m.MatchKeys(k.event, k.tags, k.actors) }
+
+// prepare sets up what is made when it is first asked for.
+func (n *Entry) prepare() {
+	n.html, n.summary = sync.OnceValue(n.content), sync.OnceValue(func() string {
+		return cmp.Or(n.Event.Summary(summaryRunes), strings.Join(n.facts(), " · "))
 	})
+	if n.Correction != nil {
+		n.html, n.summary = sync.OnceValue(n.correctionHTML), sync.OnceValue(n.correctionSummary)
+	}
 	n.encoded = map[Format]func() ([]byte, error){
 		Atom: sync.OnceValues(n.atom),
 		RSS:  sync.OnceValues(n.rss),
 		JSON: sync.OnceValues(n.json),
 	}
-	n.likely, n.most = n.estimate(), n.bound()
-	n.mark = n.digest()
-	return n
+	place := sha256.Sum256([]byte(n.ID))
+	n.place = [12]byte(place[:12])
+	if n.Correction == nil {
+		n.likely, n.most = n.estimate(), n.bound()
+		n.mark = n.digest()
+		return
+	}
+	n.likely = 1500 + 3*len(n.HTML()) + 190*len(n.Topics) // short, whatever it tells of
+	n.most = 2 * n.likely
+	n.mark = n.correctionMark()
 }
 
 // URL is the address of the page for people.
-func (n *Entry) URL() string { return n.style.EventPage(n.Event.ID) }
+func (n *Entry) URL() string {
+	if n.Event == nil {
+		return n.style.URL + "/"
+	}
+	return n.style.EventPage(n.Event.ID)
+}
 
 // HTML is the content: a line of facts, the body, the sources; sanitised, with
 // absolute addresses only.

@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,7 +85,8 @@ type Feed struct {
 	Title, Description string
 	// Page is the address of the page for people.
 	Page string
-	// Total is the number of events; Entries holds the newest of them.
+	// Total is the number of events; Entries holds the newest of them, and of the
+	// corrections that tell of them.
 	Total   int
 	Entries []*Entry
 	// Updated is the last significant change of the feed.
@@ -93,16 +95,42 @@ type Feed struct {
 	Modified time.Time
 	// Digest stands for all that the bytes are made from.
 	Digest string
+	// Emptied is when the feed of a topic lost its last event; zero while it has any.
+	Emptied time.Time
 
-	style *Style
+	style    *Style
+	query    string   // of the address; empty but for a feed that was asked for
+	all      []*Entry // all entries in their order, corrections one by one
+	archives []string // names, the oldest first; nil where Entries is everything
+	archive  string   // the name of this one; empty for the current document
 }
 
-// ID is the feed's own tag: URI.
-func (f *Feed) ID() string { return "tag:" + f.style.Authority + ":feeds/" + escapePath(f.Path) }
+// ID is the feed's own tag: URI. All documents of one feed have it.
+func (f *Feed) ID() string {
+	id := "tag:" + f.style.Authority + ":feeds/" + escapePath(f.Path)
+	if f.query != "" {
+		id += "?" + f.query
+	}
+	return id
+}
 
 // URL is the feed's address in a format.
-func (f *Feed) URL(format Format) string {
-	return f.style.URL + "/feeds/" + escapePath(f.Path) + "." + string(format)
+func (f *Feed) URL(format Format) string { return f.url(f.archive, format) }
+
+// url is the address of the current document or, with a name, of an archive.
+func (f *Feed) url(archive string, format Format) string {
+	path, query := f.Path, f.query
+	switch {
+	case archive == "":
+	case query != "":
+		query += "&" + ArchiveParam + "=" + archive
+	default:
+		path += archiveFolder + archive
+	}
+	if query != "" {
+		query = "?" + query
+	}
+	return f.style.URL + "/feeds/" + escapePath(path) + "." + string(format) + query
 }
 
 // Render makes the feed's bytes.
@@ -136,13 +164,22 @@ func (f *Feed) entries(format Format) ([][]byte, error) {
 	return all, nil
 }
 
+// Empty says that the feed is of a tag or actor that no public event has.
+func (f *Feed) Empty() bool {
+	kind, _, topic := strings.Cut(f.Path, "/")
+	return topic && f.Total == 0 && (kind == string(timeline.Tag) || kind == string(timeline.Actor))
+}
+
 // newFeed makes the feed of a list as it stands.
 func (s *Style) newFeed(l *list) *Feed {
-	f := &Feed{Path: l.path, Name: l.name(), Total: len(l.entries), Entries: s.window(l.entries), style: s}
+	f := &Feed{Path: l.path, Name: l.name(), Total: l.events, style: s}
 	switch {
 	case l.custom != nil:
 		f.Title, f.Page = l.custom.Title, s.URL+"/"
 		f.Description = "Events of " + s.Title + ": " + l.custom.Title
+	case l.path == CorrectionsPath:
+		f.Title, f.Page = "Corrections – "+s.Title, s.URL+"/"
+		f.Description = "Corrections and withdrawals of events of " + s.Title
 	case l.topic.Kind == "":
 		f.Title, f.Page = s.Title, s.URL+"/"
 		f.Description = "All events of " + s.Title
@@ -151,12 +188,24 @@ func (s *Style) newFeed(l *list) *Feed {
 		f.Title, f.Page = f.Name+" – "+s.Title, s.TopicPage(timeline.TopicKind(kind), slug)
 		f.Description = "Events of " + s.Title + " with the " + strings.TrimSuffix(kind, "s") + " " + f.Name
 	}
+	f.fill(l.entries)
+	return f
+}
+
+// fill puts all entries of a feed into it, in their order. The caller may change
+// the slice later.
+func (f *Feed) fill(all []*Entry) {
+	f.all = slices.Clone(all)
+	shown := f.style.gather(f.Path, f.all)
+	f.Entries = f.style.window(shown)
 	f.Updated = earliest
 	if len(f.Entries) > 0 {
 		f.Updated = f.Entries[0].Updated
 	}
+	if len(f.Entries) < len(shown) {
+		f.archives = archives(shown)
+	}
 	f.Digest = f.digest()
-	return f
 }
 
 // window selects the entries that a feed shows: the newest MaxEntries, and all
@@ -189,7 +238,7 @@ func (f *Feed) digest() string {
 	s := f.style
 	h := sha256.New()
 	write(h, s.Title, s.URL, s.Authority, s.Language, s.Author.Name, s.Author.Email, s.Author.URL,
-		s.EventURL, string(s.Content), s.Version, f.Path, f.Title, f.Description, f.Page)
+		s.EventURL, string(s.Content), s.Version, f.Path, f.Title, f.Description, f.Page, f.query, f.archive, f.previous())
 	for _, n := range f.Entries {
 		h.Write(n.mark[:])
 	}
@@ -229,4 +278,10 @@ func ParsePath(p string) (path string, format Format, ok bool) {
 }
 
 // File is the path of a feed's file below a static folder, with slashes.
-func (f *Feed) File(format Format) string { return "feeds/" + f.Path + "." + string(format) }
+func (f *Feed) File(format Format) string {
+	path := f.Path
+	if f.archive != "" {
+		path += archiveFolder + f.archive
+	}
+	return "feeds/" + path + "." + string(format)
+}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 
 	"github.com/gorilla/feeds"
+
+	"tocsin/timeline"
 )
 
 // jsonFeed is the library's JSON Feed 1.1 with items that were encoded before;
@@ -16,10 +18,11 @@ type jsonFeed struct {
 
 type jsonItem struct {
 	*feeds.JSONItem
-	PublishedDate string    `json:"date_published"`
-	ModifiedDate  string    `json:"date_modified"`
-	Language      string    `json:"language,omitempty"`
-	Event         jsonEvent `json:"_event"`
+	PublishedDate string          `json:"date_published"`
+	ModifiedDate  string          `json:"date_modified"`
+	Language      string          `json:"language,omitempty"`
+	Event         *jsonEvent      `json:"_event,omitempty"`
+	Correction    *jsonCorrection `json:"_correction,omitempty"`
 }
 
 // jsonEvent is the extension _event: what the other formats say by categories,
@@ -32,7 +35,7 @@ type jsonEvent struct {
 	Tags       []string     `json:"tags,omitempty"`
 	Actors     []string     `json:"actors,omitempty"`
 	Sources    []jsonSource `json:"sources,omitempty"`
-	Revision   string       `json:"revision"`
+	Revision   string       `json:"revision,omitempty"`
 }
 
 type jsonSource struct {
@@ -40,8 +43,15 @@ type jsonSource struct {
 	URL   string `json:"url,omitempty"`
 }
 
+// jsonCorrection is the extension _correction, of entries that tell of a change:
+// what happened to the event, or to how many.
+type jsonCorrection struct {
+	Kind  timeline.Kind   `json:"kind,omitempty"`
+	Edits []timeline.Edit `json:"edits,omitempty"`
+	Of    int             `json:"of,omitempty"`
+}
+
 func (n *Entry) json() ([]byte, error) {
-	e := n.Event
 	converted := (&feeds.JSON{Feed: &feeds.Feed{Items: []*feeds.Item{n.item()}}}).JSONFeed().Items[0]
 	if n.style.Content == Summary {
 		converted.ContentText = n.Summary()
@@ -54,16 +64,27 @@ func (n *Entry) json() ([]byte, error) {
 		PublishedDate: stamp(n.Published),
 		ModifiedDate:  stamp(n.Updated),
 		Language:      n.style.Language,
-		Event: jsonEvent{
+	}
+	if e := n.Event; e != nil {
+		x.Event = &jsonEvent{
 			Date: e.Date.String(), Importance: e.Importance, Status: e.Status, Location: e.Location,
 			Tags: e.Tags, Actors: e.Actors, Revision: e.Revision,
-		},
-	}
-	for _, s := range e.Sources {
-		if s.URL != "" && converted.ExternalUrl == "" {
-			converted.ExternalUrl = s.URL
 		}
-		x.Event.Sources = append(x.Event.Sources, jsonSource{Title: s.Title, URL: s.URL})
+		if n.Correction != nil {
+			x.Event.Revision = "" // of an event that was never as it stands here
+		}
+		for _, s := range n.sources() {
+			if s.URL != "" && converted.ExternalUrl == "" {
+				converted.ExternalUrl = s.URL
+			}
+			x.Event.Sources = append(x.Event.Sources, jsonSource{Title: s.Title, URL: s.URL})
+		}
+	}
+	if c := n.Correction; c != nil {
+		x.Correction = &jsonCorrection{Kind: c.Kind, Edits: c.Edits, Of: len(c.Of)}
+		if c.Of != nil {
+			x.Correction.Kind = ""
+		}
 	}
 	return plainJSON(x)
 }
@@ -75,6 +96,9 @@ func (f *Feed) json() ([]byte, error) {
 	}
 	converted := (&feeds.JSON{Feed: f.library()}).JSONFeed()
 	converted.FeedUrl = f.URL(JSON)
+	if name := f.previous(); name != "" {
+		converted.NextUrl = f.url(name, JSON)
+	}
 	converted.Language = f.style.Language
 	// The deprecated author says no more than authors does.
 	converted.Author = nil

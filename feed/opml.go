@@ -23,7 +23,8 @@ type opmlOutline struct {
 }
 
 // OPML lists feeds in the given format (OPML 2.0, subscription lists): those of
-// tags and of actors in a group each, in the order given.
+// tags and of actors in a group each, in the order given; of these only such that
+// have events.
 func OPML(s *Style, feeds []*Feed, format Format) ([]byte, error) {
 	x := opml{Version: "2.0", Title: s.Title}
 	groups := map[string]*opmlOutline{
@@ -31,6 +32,9 @@ func OPML(s *Style, feeds []*Feed, format Format) ([]byte, error) {
 		"actors": {Text: "Actors", Title: "Actors"},
 	}
 	for _, f := range feeds {
+		if f.Empty() {
+			continue // it may be gone before long
+		}
 		o := opmlOutline{Text: f.Title, Title: f.Title, Type: "rss", XMLURL: f.URL(format), HTMLURL: f.Page}
 		kind, _, _ := strings.Cut(f.Path, "/")
 		if g := groups[kind]; g != nil {

@@ -3,7 +3,6 @@ package feed
 import (
 	"bytes"
 	"encoding/xml"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ type rssRoot struct {
 	NSAtom    string     `xml:"xmlns:atom,attr"`
 	NSDC      string     `xml:"xmlns:dc,attr"`
 	NSEvent   string     `xml:"xmlns:ev,attr"`
+	NSHistory string     `xml:"xmlns:fh,attr,omitempty"`
 	Channel   rssChannel `xml:"channel"`
 }
 
@@ -26,15 +26,10 @@ func (r *rssRoot) FeedXml() any { return r }
 
 type rssChannel struct {
 	*feeds.RssFeed
-	XMLName xml.Name `xml:"channel"`
-	Self    rssLink  `xml:"atom:link"`
-	Items   string   `xml:",innerxml"`
-}
-
-type rssLink struct {
-	Rel  string `xml:"rel,attr"`
-	Type string `xml:"type,attr,omitempty"`
-	Href string `xml:"href,attr"`
+	XMLName xml.Name   `xml:"channel"`
+	Links   []atomLink `xml:"atom:link"`
+	Archive *struct{}  `xml:"fh:archive"`
+	Items   string     `xml:",innerxml"`
 }
 
 type rssItem struct {
@@ -43,7 +38,7 @@ type rssItem struct {
 	Categories []rssCategory `xml:"category"`
 	Creator    string        `xml:"dc:creator,omitempty"`
 	Updated    string        `xml:"atom:updated"`
-	Start      string        `xml:"ev:startdate"`
+	Start      string        `xml:"ev:startdate,omitempty"`
 }
 
 type rssCategory struct {
@@ -62,15 +57,13 @@ func (n *Entry) rss() ([]byte, error) {
 	converted := (&feeds.Rss{Feed: &feeds.Feed{Items: []*feeds.Item{n.item()}}}).RssFeed().Items[0]
 	converted.Description = asHTML.Replace(n.Summary()) // readers take it for HTML
 	converted.PubDate = n.Published.UTC().Format(time.RFC1123Z)
-	x := rssItem{RssItem: converted, Creator: s.Author.Name, Updated: stamp(n.Updated), Start: n.Event.Date.String()}
-	for _, t := range n.Topics {
-		x.Categories = append(x.Categories, rssCategory{Domain: s.scheme(string(t.Kind)), Name: t.Name})
-	}
-	if i := n.Event.Importance; i > 0 {
-		x.Categories = append(x.Categories, rssCategory{Domain: s.scheme("importance"), Name: strconv.Itoa(i)})
-	}
-	if st := n.Event.Status; st != "" {
-		x.Categories = append(x.Categories, rssCategory{Domain: s.scheme("status"), Name: st})
+	x := rssItem{RssItem: converted, Creator: s.Author.Name, Updated: stamp(n.Updated), Start: n.start()}
+	for _, c := range n.categories() {
+		name := c.label
+		if c.scheme == s.scheme("importance") {
+			name = c.term // readers show it beside the others
+		}
+		x.Categories = append(x.Categories, rssCategory{Domain: c.scheme, Name: name})
 	}
 	return xml.MarshalIndent(x, "    ", "  ")
 }
@@ -93,7 +86,7 @@ func (f *Feed) rss() ([]byte, error) {
 		all.Write(i)
 	}
 	all.WriteString("\n  ")
-	return f.xml(&rssRoot{
+	x := &rssRoot{
 		Version:   "2.0",
 		NSContent: "http://purl.org/rss/1.0/modules/content/",
 		NSAtom:    "http://www.w3.org/2005/Atom",
@@ -101,8 +94,13 @@ func (f *Feed) rss() ([]byte, error) {
 		NSEvent:   nsEvent,
 		Channel: rssChannel{
 			RssFeed: converted,
-			Self:    rssLink{Rel: "self", Type: "application/rss+xml", Href: f.URL(RSS)},
+			Links:   f.links(RSS),
+			Archive: f.mark(),
 			Items:   all.String(),
 		},
-	})
+	}
+	if f.archive != "" {
+		x.NSHistory = nsHistory
+	}
+	return f.xml(x)
 }

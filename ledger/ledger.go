@@ -42,6 +42,9 @@ type Record struct {
 	Published, Updated time.Time
 	// Withdrawn is when the event was withdrawn; zero while it is public.
 	Withdrawn time.Time
+	// History is what happened to the event since, the oldest first; of a long one
+	// the newest part.
+	History []timeline.Past
 }
 
 // Validators stand for the bytes of one feed, in all its formats.
@@ -55,6 +58,9 @@ type Validators struct {
 	Modified time.Time
 	// Updated is the last significant change of the feed; it never goes back.
 	Updated time.Time
+	// Emptied is when the feed of a tag or actor lost its last event; zero while it
+	// has any.
+	Emptied time.Time
 }
 
 // Options are the rules by which a ledger mints and dates.
@@ -63,6 +69,10 @@ type Options struct {
 	Authority string
 	// Significant names the fields whose change moves Updated.
 	Significant []event.Field
+	// Corrections names the fields whose change gets an entry of its own;
+	// CorrectWithdrawn gives one to each withdrawal.
+	Corrections      []event.Field
+	CorrectWithdrawn bool
 }
 
 // Ledger is the content of a store. It is used by one goroutine.
@@ -74,14 +84,20 @@ type Ledger struct {
 	moves     map[string]string    // old event id to entry id
 	slugs     *timeline.Slugs
 	feeds     map[string]Validators
+	renames   map[timeline.Topic]string // to the key that they have now
 	first     bool
 	last      time.Time // the newest Updated of all
+
+	corrections []*Correction   // the oldest first
+	taken       map[string]bool // entry ids of corrections, and of what this process minted
 
 	// Rows to be written.
 	changed      map[string]*Record
 	moved        map[string]string // old id to entry id; "" deletes
 	given        map[timeline.Topic]string
 	changedFeeds map[string]Validators
+	past         []pastRow
+	renamed      map[timeline.Topic]string // "" deletes
 	looked       time.Time
 }
 
@@ -94,10 +110,13 @@ func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 		entries:      make(map[string]*Record),
 		moves:        make(map[string]string),
 		feeds:        make(map[string]Validators),
+		renames:      make(map[timeline.Topic]string),
+		taken:        make(map[string]bool),
 		changed:      make(map[string]*Record),
 		moved:        make(map[string]string),
 		given:        make(map[timeline.Topic]string),
 		changedFeeds: make(map[string]Validators),
+		renamed:      make(map[timeline.Topic]string),
 	}
 	if err := l.load(ctx, s.db); err != nil {
 		return nil, s.fault(err)
@@ -132,6 +151,9 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
+	if err := l.loadHistory(ctx, db); err != nil {
+		return err
+	}
 	err = each(ctx, db, `SELECT old_id, entry_id FROM moves`, func(scan func(...any) error) error {
 		var old, entry string
 		err := scan(&old, &entry)
@@ -153,19 +175,28 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	l.slugs = timeline.NewSlugs(given)
-	err = each(ctx, db, `SELECT path, name, digest, modified, updated FROM feeds`, func(scan func(...any) error) error {
-		var path string
-		var v Validators
-		var modified, updated int64
-		err := scan(&path, &v.Name, &v.Digest, &modified, &updated)
-		v.Modified, v.Updated = fromMicro(modified), fromMicro(updated)
-		l.feeds[path] = v
+	err = each(ctx, db, `SELECT kind, key, now FROM renames`, func(scan func(...any) error) error {
+		var t timeline.Topic
+		var key string
+		err := scan(&t.Kind, &t.Key, &key)
+		l.renames[t] = key
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return nil
+	return each(ctx, db, `SELECT path, name, digest, modified, updated, coalesce(emptied, 0) FROM feeds`, func(scan func(...any) error) error {
+		var path string
+		var v Validators
+		var modified, updated, emptied int64
+		err := scan(&path, &v.Name, &v.Digest, &modified, &updated, &emptied)
+		v.Modified, v.Updated = fromMicro(modified), fromMicro(updated)
+		if emptied != 0 {
+			v.Emptied = fromMicro(emptied)
+		}
+		l.feeds[path] = v
+		return err
+	})
 }
 
 // each calls f for each row of a query.
@@ -243,28 +274,40 @@ func (l *Ledger) Moved(id string) (now string, ok bool) {
 // Slug returns the slug of a topic that Apply has seen.
 func (l *Ledger) Slug(t timeline.Topic) string { return l.slugs.Slug(t) }
 
+// Slugs returns the slugs of all topics that there ever were.
+func (l *Ledger) Slugs() map[timeline.Topic]string { return l.slugs.All() }
+
 // Feed returns the validators of a feed; zero where it is new.
 func (l *Ledger) Feed(path string) Validators { return l.feeds[path] }
 
 // Feeds returns all feeds that there ever were.
 func (l *Ledger) Feeds() iter.Seq2[string, Validators] { return maps.All(l.feeds) }
 
-// SetFeed enters the digest of a feed and returns its validators: unchanged
-// where the digest is. updated is the newest Updated of its entries.
-func (l *Ledger) SetFeed(path, name, digest string, updated, now time.Time) Validators {
-	v, known := l.feeds[path]
-	if known && v.Digest == digest {
-		return v
+// SetFeed enters the digest of a feed and returns its validators: Modified and
+// Updated unchanged where the digest is. updated is the newest Updated of its
+// entries; empty says that it is a topic's and has no event.
+func (l *Ledger) SetFeed(path, name, digest string, updated time.Time, empty bool, now time.Time) Validators {
+	before, known := l.feeds[path]
+	now = now.UTC().Truncate(time.Second)
+	v := before
+	if !known || v.Digest != digest {
+		v.Name, v.Digest, v.Modified = name, digest, now
+		if least := before.Modified.Add(time.Second); v.Modified.Before(least) {
+			v.Modified = least
+		}
+		if updated.After(v.Updated) {
+			v.Updated = updated
+		}
 	}
-	modified := now.UTC().Truncate(time.Second)
-	if least := v.Modified.Add(time.Second); modified.Before(least) {
-		modified = least
+	switch {
+	case !empty:
+		v.Emptied = time.Time{}
+	case v.Emptied.IsZero():
+		v.Emptied = now
 	}
-	if updated.Before(v.Updated) {
-		updated = v.Updated
+	if v != before || !known {
+		l.feeds[path], l.changedFeeds[path] = v, v
 	}
-	v = Validators{Name: name, Digest: digest, Modified: modified, Updated: updated}
-	l.feeds[path], l.changedFeeds[path] = v, v
 	return v
 }
 
@@ -291,6 +334,7 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 		after := &Record{Event: c.Event, Published: stamps[i], Updated: stamps[i]}
 		if before != nil {
 			after.EntryID, after.Published, after.Updated = before.EntryID, before.Published, before.Updated
+			after.History = before.History
 		}
 		switch c.Kind {
 		case timeline.New, timeline.Copied:
@@ -324,7 +368,9 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 			l.move(t.After.Event.ID, "")
 		}
 	}
+	l.remember(told, stamps, now)
 	maps.Copy(l.given, l.slugs.Give(topics))
+	l.rename(told)
 	if l.first {
 		l.first, l.looked = false, now
 	}
@@ -342,14 +388,13 @@ func (l *Ledger) move(oldID, entryID string) {
 	l.moved[oldID] = entryID
 }
 
-// mint makes an entry id from an event id: ASCII, by RFC 4151 section 2.1.
+// mint makes an entry id, which nothing else has, from an event id: ASCII, by RFC 4151 section 2.1.
 func (l *Ledger) mint(id string) string {
 	entry := "tag:" + l.o.Authority + ":" + tagEscape(id)
-	for n, base := 2, entry; l.entries[entry] != nil; n++ {
+	for n, base := 2, entry; l.entries[entry] != nil || l.taken[entry]; n++ {
 		entry = fmt.Sprintf("%s~%d", base, n)
 	}
-	// Taken at once, so that no other change of this turn gets it.
-	l.entries[entry] = &Record{EntryID: entry, Event: &event.Event{}}
+	l.taken[entry] = true
 	return entry
 }
 
@@ -378,7 +423,7 @@ func clamp(t, now time.Time) time.Time {
 }
 
 // stamps returns a time for each change, no two of them equal, so that a feed
-// has one order. On the first look it is the file's own last_updated or published,
+// has one order, and behind each that is corrected room for the correction. On the first look it is the file's own last_updated or published,
 // whichever is later, else the event's date; later it is now, behind everything told before, and a turn's
 // events follow one another in the order of their dates.
 func (l *Ledger) stamps(changes []timeline.Change, now time.Time) []time.Time {
@@ -420,6 +465,9 @@ func (l *Ledger) stamps(changes []timeline.Change, now time.Time) []time.Time {
 			stamps[i] = last.Add(time.Millisecond)
 		}
 		last = stamps[i]
+		if l.corrects(changes[i]) {
+			last = last.Add(correctionDelay)
+		}
 	}
 	return stamps
 }

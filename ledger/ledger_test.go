@@ -201,7 +201,7 @@ func TestRoundTrip(t *testing.T) {
 			e.Body = "Line one\n\n```\n code \u2028\n```\n<script>"
 		})
 	r.turn(rich, an("plain", "Plain"))
-	r.l.SetFeed("all", "", "digest", r.now, r.now)
+	r.l.SetFeed("all", "", "digest", r.now, false, r.now)
 	r.write()
 	r.same()
 	got := r.load().Told(rich.ID)
@@ -255,7 +255,7 @@ func TestRollback(t *testing.T) {
 		{Kind: timeline.Moved, Event: an("d", "B"), Before: r.l.Told("b")},
 	}
 	r.l.Apply(changes, r.now)
-	r.l.SetFeed("all", "", "other", r.now, r.now)
+	r.l.SetFeed("all", "", "other", r.now, false, r.now)
 	if !r.l.Pending() {
 		t.Error("nothing is pending")
 	}
@@ -665,11 +665,11 @@ func TestSetFeed(t *testing.T) {
 	r := start(t)
 	now := moment("2026-01-01T10:00:00Z").Add(700 * time.Millisecond)
 	updated := moment("2025-12-31")
-	v := r.l.SetFeed("tags/ai", "AI", "one", updated, now)
-	if want := (Validators{"AI", "one", moment("2026-01-01T10:00:00Z"), updated}); v != want {
+	v := r.l.SetFeed("tags/ai", "AI", "one", updated, false, now)
+	if want := (Validators{Name: "AI", Digest: "one", Modified: moment("2026-01-01T10:00:00Z"), Updated: updated}); v != want {
 		t.Errorf("a new feed: %+v, want %+v", v, want)
 	}
-	if got := r.l.SetFeed("tags/ai", "other", "one", updated.AddDate(1, 0, 0), now.Add(time.Hour)); got != v {
+	if got := r.l.SetFeed("tags/ai", "other", "one", updated.AddDate(1, 0, 0), false, now.Add(time.Hour)); got != v {
 		t.Errorf("the same digest: %+v", got)
 	}
 	r.write()
@@ -678,7 +678,7 @@ func TestSetFeed(t *testing.T) {
 	if got := r.l.Feed("tags/ai"); got != v {
 		t.Errorf("loaded: %+v", got)
 	}
-	if got := r.l.SetFeed("tags/ai", "AI", "one", updated, now.Add(time.Hour)); got != v || r.l.Pending() {
+	if got := r.l.SetFeed("tags/ai", "AI", "one", updated, false, now.Add(time.Hour)); got != v || r.l.Pending() {
 		t.Errorf("the same digest after a restart: %+v, pending %v", got, r.l.Pending())
 	}
 
@@ -686,17 +686,17 @@ func TestSetFeed(t *testing.T) {
 	// less: Modified grows, Updated stays.
 	for i, digest := range []string{"two", "three", "one"} {
 		at := []time.Time{now, now.Add(-time.Hour), now.Add(100 * time.Millisecond)}[i]
-		next := r.l.SetFeed("tags/ai", "Ai", digest, updated.Add(-time.Hour), at)
+		next := r.l.SetFeed("tags/ai", "Ai", digest, updated.Add(-time.Hour), false, at)
 		if next.Modified.Sub(v.Modified) != time.Second || next.Updated != v.Updated || next.Digest != digest || next.Name != "Ai" {
 			t.Errorf("behind %+v comes %+v", v, next)
 		}
 		v = next
 	}
-	next := r.l.SetFeed("tags/ai", "AI", "four", updated.Add(time.Hour), now.Add(time.Hour))
+	next := r.l.SetFeed("tags/ai", "AI", "four", updated.Add(time.Hour), false, now.Add(time.Hour))
 	if !next.Updated.Equal(updated.Add(time.Hour)) || !next.Modified.Equal(moment("2026-01-01T11:00:00Z")) {
 		t.Errorf("an hour later: %+v", next)
 	}
-	r.l.SetFeed("custom/empty", "", "nothing", time.Time{}, now)
+	r.l.SetFeed("custom/empty", "", "nothing", time.Time{}, false, now)
 	r.write()
 	r.same()
 	if n := len(maps.Collect(r.load().Feeds())); n != 2 {

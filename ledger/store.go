@@ -235,6 +235,7 @@ func (s *Store) migrate(ctx context.Context) error {
 // never changed: a new one is added behind it.
 var migrations = []string{
 	strings.TrimSpace(schema1),
+	strings.TrimSpace(schema2),
 }
 
 // Times are microseconds since 1970 in UTC; ids are as minted.
@@ -322,4 +323,35 @@ CREATE TABLE attempts (
 	error    TEXT NOT NULL,
 	PRIMARY KEY (delivery, n)
 ) STRICT, WITHOUT ROWID;
+`
+
+const schema2 = `
+-- What happened to each event after it was first public; edits is JSON.
+-- correction is the entry id of the correction entry that tells of it, if one
+-- does; event and before are the event then and until then, without the body.
+-- crowd is set where its turn had so many that feeds show one entry for them.
+CREATE TABLE history (
+	seq        INTEGER PRIMARY KEY,
+	entry_id   TEXT NOT NULL REFERENCES events,
+	at         INTEGER NOT NULL,
+	kind       TEXT NOT NULL,
+	edits      TEXT NOT NULL,
+	correction TEXT UNIQUE,
+	updated    INTEGER,
+	crowd      INTEGER,
+	event      TEXT,
+	before     TEXT
+) STRICT;
+CREATE INDEX history_entry ON history (entry_id, seq);
+
+-- Tags and actors that were given another name: the key that they have now.
+CREATE TABLE renames (
+	kind TEXT NOT NULL,
+	key  TEXT NOT NULL,
+	now  TEXT NOT NULL,
+	PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+
+-- When the feed of a tag or actor lost its last event; NULL while it has any.
+ALTER TABLE feeds ADD COLUMN emptied INTEGER;
 `

@@ -68,8 +68,10 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
-	if err := l.writeFeeds(ctx, tx); err != nil {
-		return fmt.Errorf("ledger: %w", err)
+	for _, write := range []func(context.Context, *sql.Tx) error{l.writeFeeds, l.writeHistory, l.writeRenames} {
+		if err := write(ctx, tx); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
 	}
 	if !l.looked.IsZero() {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, ?)`, metaFirstLook, l.looked.UTC().Format(time.RFC3339)); err != nil {
@@ -80,13 +82,17 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
-	put, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO feeds (path, name, digest, modified, updated) VALUES (?, ?, ?, ?, ?)`)
+	put, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO feeds (path, name, digest, modified, updated, emptied) VALUES (?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	defer put.Close()
 	for path, v := range l.changedFeeds {
-		if _, err := put.ExecContext(ctx, path, v.Name, v.Digest, v.Modified.UnixMicro(), v.Updated.UnixMicro()); err != nil {
+		var emptied any
+		if !v.Emptied.IsZero() {
+			emptied = v.Emptied.UnixMicro()
+		}
+		if _, err := put.ExecContext(ctx, path, v.Name, v.Digest, v.Modified.UnixMicro(), v.Updated.UnixMicro(), emptied); err != nil {
 			return err
 		}
 	}
@@ -95,7 +101,7 @@ func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
 
 // Pending says that there is something to write.
 func (l *Ledger) Pending() bool {
-	return len(l.changed)+len(l.moved)+len(l.given)+len(l.changedFeeds) > 0 || !l.looked.IsZero()
+	return len(l.changed)+len(l.moved)+len(l.given)+len(l.changedFeeds)+len(l.past)+len(l.renamed) > 0 || !l.looked.IsZero()
 }
 
 // Written forgets what was written.
@@ -104,5 +110,7 @@ func (l *Ledger) Written() {
 	clear(l.moved)
 	clear(l.given)
 	clear(l.changedFeeds)
+	clear(l.renamed)
+	l.past = nil
 	l.looked = time.Time{}
 }

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"tocsin/event"
@@ -42,6 +43,9 @@ func NewSlugs(given map[Topic]string) *Slugs {
 
 // Slug returns a topic's slug; empty where it was given none.
 func (s *Slugs) Slug(t Topic) string { return s.slugs[t] }
+
+// All returns all slugs that were given.
+func (s *Slugs) All() map[Topic]string { return maps.Clone(s.slugs) }
 
 // Give gives slugs to those of topics that have none, and returns them. The
 // order of topics does not matter: among new ones a key that is its slug comes

@@ -63,15 +63,18 @@ func (s *Site) servePage(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // the client is gone
 }
 
-func (s *Site) notFound(w http.ResponseWriter, r *http.Request) {
-	_, body, err := s.missing(http.StatusNotFound)
+func (s *Site) notFound(w http.ResponseWriter, r *http.Request) { s.refused(w, r, http.StatusNotFound) }
+
+// refused answers with a page where there is nothing else, or nothing any more.
+func (s *Site) refused(w http.ResponseWriter, r *http.Request, status int) {
+	_, body, err := s.missing(status)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	pageHeaders(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(http.StatusNotFound)
+	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
 

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"tocsin/event"
 	"tocsin/feed"
 	"tocsin/timeline"
 )
@@ -86,11 +85,16 @@ func (s *Site) page(path string) (status int, body []byte, err error) {
 		return s.topics(timeline.TopicKind(kind))
 	case kind == string(timeline.Tag) || kind == string(timeline.Actor):
 		f := s.Feed(kind + "/" + rest)
-		if f == nil {
-			if to, ok := s.otherSpelling(kind + "/" + rest); ok {
+		if f == nil || f.Empty() {
+			if to, ok := s.successor(kind + "/" + rest); ok {
 				return http.StatusMovedPermanently, []byte(s.Feed(to).Page), nil
 			}
+		}
+		switch {
+		case f == nil:
 			return s.missing(http.StatusNotFound)
+		case s.gone(f):
+			return s.missing(http.StatusGone)
 		}
 		d := s.data(f.Name, f)
 		d.Entries, d.Total = f.Entries, f.Total
@@ -168,17 +172,6 @@ func (s *Site) render(status int, name string, d pageData) (int, []byte, error) 
 	return status, b.Bytes(), nil
 }
 
-// otherSpelling returns the path of the feed that a spelling of a tag or actor
-// means: another case, spaces, capitals.
-func (s *Site) otherSpelling(path string) (string, bool) {
-	kind, name, ok := strings.Cut(path, "/")
-	if !ok {
-		return "", false
-	}
-	to := kind + "/" + event.Slug(event.Key(name))
-	return to, to != path && s.Feed(to) != nil
-}
-
 // redirectPage leads on from a folder, where no server answers with 301.
 func redirectPage(to string) []byte {
 	to = template.HTMLEscapeString(to)
@@ -187,6 +180,6 @@ func redirectPage(to string) []byte {
 <title>Moved</title>
 <link rel="canonical" href="` + to + `">
 <meta http-equiv="refresh" content="0; url=` + to + `">
-<p>This event is now at <a href="` + to + `">` + to + `</a>.</p>
+<p>This is now at <a href="` + to + `">` + to + `</a>.</p>
 `)
 }

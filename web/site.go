@@ -22,10 +22,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
+	"tocsin/event"
 	"tocsin/feed"
 	"tocsin/timeline"
 )
@@ -35,7 +37,11 @@ type Options struct {
 	Style *feed.Style
 	// Formats are those that are served, the preferred one first.
 	Formats []feed.Format
-	Logger  *slog.Logger
+	// Dialect has the aliases that names are spelt by.
+	Dialect event.Dialect
+	// Now is the clock; nil: time.Now.
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Site is what is published at this moment. It is safe for concurrent use.
@@ -48,8 +54,16 @@ type Site struct {
 	events map[string]*feed.Entry // by feed.EventPath
 	moved  map[string]string      // feed.EventPath to event id; "" is withdrawn
 
+	aliases map[timeline.Topic]timeline.Topic // not changed
+	renamed map[timeline.Topic]timeline.Topic
+	given   map[timeline.Topic]string         // the slugs of all that there ever were
+	slugs   map[timeline.Topic]timeline.Topic // Key is a slug here
+	changed time.Time                         // when anything last changed
+	turn    int                               // how many updates there were
+
 	index    atomic.Pointer[index] // of the feeds; nil where they changed since
 	variants *lru.Cache[variantKey, *variant]
+	queries  *lru.Cache[string, *reply] // by canonical query
 	making   singleflight.Group
 	pages    func() (map[string]*template.Template, error)
 }
@@ -64,13 +78,32 @@ func New(o Options) *Site {
 	if err != nil {
 		panic(err) // for a size that is not positive
 	}
+	queries, err := lru.New[string, *reply](keptQueries)
+	if err != nil {
+		panic(err)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	s := &Site{
 		o:        o,
+		queries:  queries,
+		aliases:  make(map[timeline.Topic]timeline.Topic),
+		renamed:  make(map[timeline.Topic]timeline.Topic),
+		given:    make(map[timeline.Topic]string),
+		slugs:    make(map[timeline.Topic]timeline.Topic),
 		feeds:    make(map[string]*feed.Feed),
 		events:   make(map[string]*feed.Entry),
 		moved:    make(map[string]string),
 		variants: cache,
 		pages:    sync.OnceValues(templates),
+	}
+	for kind, aliases := range map[timeline.TopicKind]map[string]string{
+		timeline.Tag: o.Dialect.TagAliases, timeline.Actor: o.Dialect.ActorAliases,
+	} {
+		for other, name := range aliases {
+			s.aliases[timeline.Topic{Kind: kind, Key: event.Key(other)}] = timeline.Topic{Kind: kind, Key: event.Key(name)}
+		}
 	}
 	if u, err := url.Parse(o.Style.URL); err == nil {
 		s.prefix = strings.TrimRight(u.Path, "/")
@@ -89,6 +122,10 @@ type Update struct {
 	// Moved gives the present ids of events for those that they had before; empty
 	// where they are withdrawn.
 	Moved map[string]string
+	// Topics are slugs that were given to tags and actors, beside those of Events.
+	Topics map[timeline.Topic]string
+	// Renamed are all tags and actors that were given another name.
+	Renamed map[timeline.Topic]timeline.Topic
 }
 
 // Update publishes all of u at once.
@@ -107,11 +144,30 @@ func (s *Site) Update(u Update) {
 		path := feed.EventPath(e.Event.ID)
 		s.events[path] = e
 		delete(s.moved, path)
+		for _, t := range e.Topics {
+			s.topic(t.Topic, t.Slug)
+		}
 	}
+	for t, slug := range u.Topics {
+		s.topic(t, slug)
+	}
+	s.renamed = u.Renamed
+	s.turn++
+	// Grows, by whole seconds, as HTTP has them.
+	changed := s.o.Now().UTC().Truncate(time.Second)
+	if least := s.changed.Add(time.Second); changed.Before(least) {
+		changed = least
+	}
+	s.changed = changed
 	for _, f := range u.Feeds {
 		s.feeds[f.Path] = f
 	}
 	s.index.Store(nil)
+}
+
+func (s *Site) topic(t timeline.Topic, slug string) {
+	s.given[t] = slug
+	s.slugs[timeline.Topic{Kind: t.Kind, Key: slug}] = t
 }
 
 // Feed returns the feed at a path; nil where there is none.

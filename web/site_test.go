@@ -56,7 +56,7 @@ func (s *testSite) set(id, title, further, body string, changed time.Time) Updat
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	n := s.style.NewEntry("tag:example.org,2025:"+event.Slug(id), e, changed, changed,
+	n := s.style.NewEntry(feed.Known{ID: "tag:example.org,2025:" + event.Slug(id), Event: e, Published: changed, Updated: changed},
 		func(t timeline.Topic) string { return event.Slug(t.Key) })
 	s.catalog.Replace(s.entries[id], n)
 	s.entries[id] = n
@@ -210,7 +210,7 @@ func TestOPML(t *testing.T) {
 			t.Errorf("%s is not listed", f.Path)
 		}
 	}
-	if s.Feeds() != 4 {
+	if s.Feeds() != 5 {
 		t.Errorf("%d feeds", s.Feeds())
 	}
 	if r.Header.Get("Last-Modified") != "" || r.Header.Get("ETag") == "" || r.Header.Get("Cache-Control") == "" {

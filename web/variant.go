@@ -16,9 +16,9 @@ import (
 
 // variantKey names the bytes of one feed in one format at one moment.
 type variantKey struct {
-	path, digest string
-	updated      int64 // a feed that is as it was once has a later time than then
-	format       feed.Format
+	url, digest string
+	updated     int64 // a feed that is as it was once has a later time than then
+	format      feed.Format
 }
 
 // variant is a feed's bytes, plain and compressed, with their validator.
@@ -30,11 +30,11 @@ type variant struct {
 // variant returns the bytes of a feed. However many ask at once, they are made
 // once.
 func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
-	key := variantKey{f.Path, f.Digest, f.Updated.UnixNano(), format}
+	key := variantKey{f.URL(format), f.Digest, f.Updated.UnixNano(), format}
 	if v, ok := s.variants.Get(key); ok {
 		return v, nil
 	}
-	v, err, _ := s.making.Do(fmt.Sprintf("%q %s %d %s", key.path, key.digest, key.updated, key.format), func() (any, error) {
+	v, err, _ := s.making.Do(fmt.Sprintf("%q %s %d %s", key.url, key.digest, key.updated, key.format), func() (any, error) {
 		if v, ok := s.variants.Get(key); ok {
 			return v, nil // made between the look above and now
 		}
@@ -125,12 +125,32 @@ func (s *Site) serveFeed(w http.ResponseWriter, r *http.Request) {
 		s.notFound(w, r)
 		return
 	}
+	path, archive, archived := feed.CutArchive(path)
 	f := s.Feed(path)
-	if f == nil {
-		if to, ok := s.otherSpelling(path); ok {
+	if path == feed.QueryPath && !archived {
+		params := r.URL.Query()
+		archived, archive = params.Has(feed.ArchiveParam), params.Get(feed.ArchiveParam)
+		params.Del(feed.ArchiveParam)
+		var err error
+		if f, err = s.query(params); err != nil {
+			refuse(w, err)
+			return
+		}
+	}
+	if f == nil || f.Empty() {
+		if to, ok := s.successor(path); ok {
 			http.Redirect(w, r, s.Feed(to).URL(format), http.StatusMovedPermanently)
 			return
 		}
+	}
+	if f != nil && s.gone(f) {
+		s.refused(w, r, http.StatusGone)
+		return
+	}
+	if f != nil && archived {
+		f = f.Archive(archive)
+	}
+	if f == nil {
 		s.notFound(w, r)
 		return
 	}
@@ -146,6 +166,17 @@ func (s *Site) serveFeed(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Link", fmt.Sprintf(`<%s>; rel="self", <%s>; rel="alternate"; type="text/html"`, f.URL(format), f.Page))
 	v.serve(w, r, f.Modified)
+}
+
+// refuse answers a query that names nothing valid with the reason.
+func refuse(w http.ResponseWriter, err error) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cache-Control", "public, max-age=60")
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = fmt.Fprintln(w, err)
 }
 
 func (s *Site) serves(format feed.Format) bool {

@@ -64,8 +64,8 @@ func TestCorpora(t *testing.T) {
 
 			r.start()
 			_, list := r.get("/feeds.opml")
-			if n := len(feedAddress.FindAllSubmatch(list, -1)); n != len(slugs)+1 {
-				t.Errorf("%d feeds beside that of all, for %d slugs", n-1, len(slugs))
+			if n := len(feedAddress.FindAllSubmatch(list, -1)); n != len(slugs)+2 {
+				t.Errorf("%d feeds beside those of all and of corrections, for %d slugs", n-2, len(slugs))
 			}
 			var paths []string
 			for _, n := range milley.Tags {

@@ -268,6 +268,8 @@ type oracle struct {
 	holder    map[string]string
 	withdrawn map[string][]string
 	minted    map[string]bool
+	// corrections are all that there ever were, by the feed.
+	corrections map[string][]string
 }
 
 // look makes known what the folder holds, and returns the files that are left for
@@ -356,12 +358,29 @@ type verdict struct {
 	messages []string
 	// significant are the entries that move up in feeds.
 	significant map[string]bool
+	// corrections are those that readers are shown, by the feed.
+	corrections map[string][]string
 }
 
 // turn works out what the world is told when what is known now becomes public.
 func (o *oracle) turn(silent bool) verdict {
 	now, _ := o.stands()
-	v := verdict{told: make(map[string]public), significant: make(map[string]bool)}
+	v := verdict{told: make(map[string]public), significant: make(map[string]bool), corrections: make(map[string][]string)}
+	correct := func(kind string, e says, before *says) {
+		line := fmt.Sprint(kind, " ", e, " ", before)
+		paths := homes(e)
+		if before != nil {
+			if before.title == e.title && before.date == e.date && before.status == e.status {
+				return
+			}
+			line = fmt.Sprint(kind, " ", e, " ", *before)
+			paths = append(paths, homes(*before)...)
+		}
+		slices.Sort(paths)
+		for _, path := range append(slices.Compact(paths), "corrections") {
+			v.corrections[path] = append(v.corrections[path], line)
+		}
+	}
 	var gone, fresh []string
 	for _, id := range slices.Sorted(maps.Keys(o.told)) {
 		if _, ok := now[id]; !ok {
@@ -422,11 +441,13 @@ func (o *oracle) turn(silent bool) verdict {
 			tags.tags = e.says.tags
 			v.significant[p.entry] = tags != e.says // more than the tags
 			tell("updated", p, &before.says)
+			correct("updated", e.says, &before.says)
 		}
 	}
 	for _, old := range gone {
 		if to[old] == "" {
 			tell("withdrawn", o.told[old], nil)
+			correct("withdrawn", o.told[old].says, nil)
 		}
 	}
 	slices.Sort(v.messages)
@@ -483,23 +504,35 @@ func (o *oracle) settle(v verdict, entries map[string]string) {
 		}
 	}
 	o.told = v.told
+	for path, lines := range v.corrections {
+		o.corrections[path] = append(o.corrections[path], lines...)
+	}
+}
+
+// homes are the feeds that an event stands in.
+func homes(s says) []string {
+	all := []string{"all"}
+	if s.importance >= 8 {
+		all = append(all, "custom/top")
+	}
+	for _, tag := range strings.Split(s.tags, ", ") {
+		if tag != "" {
+			all = append(all, "tags/"+strings.ToLower(tag))
+		}
+	}
+	return all
 }
 
 // feeds returns what stands in each feed.
 func (o *oracle) feeds() map[string]string {
-	all := map[string][]string{"all": nil, "custom/top": nil}
+	all := map[string][]string{"all": nil, "corrections": nil, "custom/top": nil}
 	for _, e := range o.told {
-		line := fmt.Sprint(e.entry, " ", e.id, " ", e.says)
-		all["all"] = append(all["all"], line)
-		if e.says.importance >= 8 {
-			all["custom/top"] = append(all["custom/top"], line)
+		for _, path := range homes(e.says) {
+			all[path] = append(all[path], fmt.Sprint(e.entry, " ", e.id, " ", e.says))
 		}
-		for _, tag := range strings.Split(e.says.tags, ", ") {
-			if tag != "" {
-				path := "tags/" + strings.ToLower(tag)
-				all[path] = append(all[path], line)
-			}
-		}
+	}
+	for path, lines := range o.corrections {
+		all[path] = append(all[path], lines...)
 	}
 	feeds := make(map[string]string)
 	for path, lines := range all {
@@ -585,7 +618,7 @@ func (b *bench) begin(t failer) *play {
 		bench: b, t: t, trash: make(map[string]paper), moment: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		oracle: oracle{
 			disk: make(map[string]paper), known: make(map[string]*edition), told: make(map[string]public),
-			holder: make(map[string]string), withdrawn: make(map[string][]string), minted: make(map[string]bool),
+			holder: make(map[string]string), withdrawn: make(map[string][]string), minted: make(map[string]bool), corrections: make(map[string][]string),
 			broken: make(map[string]bool),
 		},
 	}
@@ -593,7 +626,7 @@ func (b *bench) begin(t failer) *play {
 	p.try(os.Mkdir(b.config.Events.Dir, 0o755))
 	p.try(b.store.Write(context.Background(), func(tx *sql.Tx) error {
 		for _, table := range []string{
-			"delivery_events", "deliveries", "moves", "events", "slugs", "feeds", "meta", "river_job", "river_notification",
+			"delivery_events", "deliveries", "moves", "history", "renames", "events", "slugs", "feeds", "meta", "river_job", "river_notification",
 		} {
 			if _, err := tx.Exec("DELETE FROM " + table); err != nil {
 				return err

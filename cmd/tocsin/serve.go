@@ -37,9 +37,6 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		level = slog.LevelDebug
 	}
 	log := t.logger(level)
-	if len(c.Feeds.Corrections) > 0 {
-		log.Warn("feeds.corrections is set, but this version makes no correction entries")
-	}
 
 	store, err := ledger.Open(ctx, c.Store)
 	if err != nil {

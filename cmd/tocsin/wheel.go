@@ -75,7 +75,10 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, now func() ti
 	}
 	w := &wheel{
 		log: log, now: now, settle: c.Watch.Settle,
-		dates:   ledger.Options{Authority: c.Site.Authority, Significant: fields(c.Feeds.Significant)},
+		dates: ledger.Options{
+			Authority: c.Site.Authority, Significant: fields(c.Feeds.Significant),
+			Corrections: fields(c.Feeds.Corrections), CorrectWithdrawn: slices.Contains(c.Feeds.Corrections, "withdrawn"),
+		},
 		style:   style,
 		least:   c.Feeds.MinEvents,
 		rules:   rules(c, d),
@@ -83,7 +86,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, now func() ti
 		hold:    hold{events: c.Watch.Hold.Events, percent: c.Watch.Hold.Percent},
 		store:   s, outbox: o,
 		timeline: newTimeline(c),
-		site:     web.New(web.Options{Style: style, Formats: formats(c), Logger: log}),
+		site:     web.New(web.Options{Style: style, Formats: formats(c), Dialect: d, Now: now, Logger: log}),
 		unsaved:  make(map[string]bool),
 		faults:   make(map[string]bool),
 	}
@@ -252,8 +255,9 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		return nil, err
 	}
 	now := w.now()
+	before := len(w.ledger.Corrections())
 	told := w.ledger.Apply(changes, now)
-	update := w.enter(told, now)
+	update := w.enter(told, w.ledger.Corrections()[before:], now)
 
 	// 4. One transaction for what the world is told and for the telling.
 	var planned []notify.Planned
@@ -316,10 +320,14 @@ func (w *wheel) load(ctx context.Context) error {
 	var entries []*feed.Entry
 	var events []*event.Event
 	for r := range l.Public() {
-		n := w.style.NewEntry(r.EntryID, r.Event, r.Published, r.Updated, l.Slug)
+		n := w.entry(l, r)
 		w.entries[r.EntryID] = n
 		entries = append(entries, n)
 		events = append(events, r.Event)
+	}
+	update := web.Update{Events: slices.Clone(entries), Moved: l.Moves(nil), Withdrawn: l.WithdrawnIDs(), Topics: l.Slugs(), Renamed: l.Renames()}
+	for _, c := range l.Corrections() {
+		entries = append(entries, w.correction(l, c))
 	}
 	names := make(map[string]string)
 	for path, v := range l.Feeds() {
@@ -327,16 +335,29 @@ func (w *wheel) load(ctx context.Context) error {
 	}
 	w.catalog.Fill(entries, names)
 	w.timeline.Keep(slices.Values(events))
-	w.site.Update(web.Update{Events: entries, Moved: l.Moves(nil), Withdrawn: l.WithdrawnIDs()})
+	w.site.Update(update)
 	w.ledger, w.owed = l, true
 	if !l.First() {
-		w.site.Update(w.enter(nil, w.now())) // what there is can be served before the folder is read
+		w.site.Update(w.enter(nil, nil, w.now())) // what there is can be served before the folder is read
 	}
 	return nil
 }
 
-// enter puts changes into the catalog and returns what they publish.
-func (w *wheel) enter(told []ledger.Told, now time.Time) web.Update {
+// entry makes the entry of an event.
+func (w *wheel) entry(l *ledger.Ledger, r *ledger.Record) *feed.Entry {
+	return w.style.NewEntry(feed.Known{
+		ID: r.EntryID, Event: r.Event, Published: r.Published, Updated: r.Updated, History: r.History,
+	}, l.Slug)
+}
+
+// correction makes the entry of a correction.
+func (w *wheel) correction(l *ledger.Ledger, c *ledger.Correction) *feed.Entry {
+	return w.style.NewCorrection(c.EntryID, c.Event, feed.Correction{Past: c.Past, Before: c.Before, Crowd: c.Crowd}, c.Updated, l.Slug)
+}
+
+// enter puts changes, and the corrections that they made, into the catalog and
+// returns what they publish.
+func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now time.Time) web.Update {
 	var u web.Update
 	elsewhere := make(map[string]bool) // entry ids of events that moved, are gone or are back
 	for _, t := range told {
@@ -350,17 +371,21 @@ func (w *wheel) enter(told []ledger.Told, now time.Time) web.Update {
 			u.Withdrawn = append(u.Withdrawn, t.Event.ID)
 			continue
 		}
-		n := w.style.NewEntry(t.After.EntryID, t.Event, t.After.Published, t.After.Updated, w.ledger.Slug)
+		n := w.entry(w.ledger, t.After)
 		w.catalog.Replace(old, n)
 		w.entries[n.ID] = n
 		u.Events = append(u.Events, n)
 	}
+	for _, c := range corrections {
+		w.catalog.Replace(nil, w.correction(w.ledger, c))
+	}
+	u.Renamed = w.ledger.Renames()
 	u.Moved = w.ledger.Moves(elsewhere) // from all ids that they ever had
 	known := func(path string) bool { return !w.ledger.Feed(path).Modified.IsZero() }
 	for _, f := range w.catalog.Touched(known) {
 		before, shown := w.ledger.Feed(f.Path), w.site.Feed(f.Path)
-		v := w.ledger.SetFeed(f.Path, f.Name, f.Digest, f.Updated, now)
-		f.Updated, f.Modified = v.Updated, v.Modified
+		v := w.ledger.SetFeed(f.Path, f.Name, f.Digest, f.Updated, f.Empty(), now)
+		f.Updated, f.Modified, f.Emptied = v.Updated, v.Modified, v.Emptied
 		if v != before || shown == nil || shown.Total != f.Total {
 			u.Feeds = append(u.Feeds, f)
 		}

@@ -1,0 +1,155 @@
+package feed
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/hex"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// A feed shows its newest entries. Where that is not all of them, the rest can be
+// had from archive documents (RFC 5005, section 4), each linked from the one
+// before it. Archives hold every entry, in the order in which the timeline first
+// had them, so that a new event goes to the end of the last one and an edit changes
+// none but its own. Where one ends depends on its own entries alone: a withdrawal,
+// or an event that comes between, moves no other's bounds.
+
+// archiveFolder stands between a feed's path and the name of an archive.
+const archiveFolder = "/archive/"
+
+// ArchiveParam is the parameter of a query that names an archive.
+const ArchiveParam = "archive"
+
+// CutArchive cuts the path of an archive into the feed's and its name.
+func CutArchive(path string) (feed, name string, ok bool) { return strings.Cut(path, archiveFolder) }
+
+// firstArchive is the name of the oldest archive. Another is named by the entry
+// that ends the one before it.
+const firstArchive = "first"
+
+// archiveBytes is how long an archive is on average, about.
+const archiveBytes = 128 << 10
+
+// ends says that an archive ends behind an entry: by chance, of its id, the more
+// likely the longer it is (in powers of two, so that few edits move a bound).
+func (n *Entry) ends() bool {
+	odds := 1 << bits.Len(uint(n.likely))
+	return int(binary.BigEndian.Uint32(n.place[:]))%archiveBytes < odds
+}
+
+// name is that of the archive that begins behind an entry.
+func (n *Entry) name() string { return hex.EncodeToString(n.place[4:]) }
+
+// since is the order of archives.
+func since(a, b *Entry) int {
+	return cmp.Or(a.Published.Compare(b.Published), cmp.Compare(a.ID, b.ID))
+}
+
+// archives returns the names of the archives of all that a feed has to show, the
+// oldest first.
+func archives(all []*Entry) []string {
+	var last []*Entry
+	newest := (*Entry)(nil)
+	for _, n := range all {
+		if n.ends() {
+			last = append(last, n)
+		}
+		if newest == nil || since(n, newest) > 0 {
+			newest = n
+		}
+	}
+	slices.SortFunc(last, since)
+	names := []string{firstArchive}
+	for _, n := range last {
+		if n != newest { // behind it there is nothing yet
+			names = append(names, n.name())
+		}
+	}
+	return names
+}
+
+// previous is the name of the archive that a document links to; empty for none.
+func (f *Feed) previous() string {
+	if f.archive == "" {
+		if len(f.archives) == 0 {
+			return ""
+		}
+		return f.archives[len(f.archives)-1]
+	}
+	if i := slices.Index(f.archives, f.archive); i > 0 {
+		return f.archives[i-1]
+	}
+	return ""
+}
+
+// Archives returns the archive documents of the feed, the oldest first; none where
+// the feed shows all of its entries.
+func (f *Feed) Archives() []*Feed {
+	all := make([]*Feed, 0, len(f.archives))
+	if len(f.archives) == 0 {
+		return all
+	}
+	entries := slices.Clone(f.style.gather(f.Path, f.all))
+	slices.SortFunc(entries, since)
+	begin := 0
+	for i, n := range entries {
+		if !n.ends() && i < len(entries)-1 {
+			continue
+		}
+		a := *f
+		a.archive = f.archives[len(all)]
+		a.Entries = slices.Clone(entries[begin : i+1])
+		slices.SortFunc(a.Entries, order)
+		a.Updated = a.Entries[0].Updated
+		a.Digest = a.digest()
+		all = append(all, &a)
+		begin = i + 1
+	}
+	return all
+}
+
+// Archive returns one archive document; nil where there is none of that name.
+func (f *Feed) Archive(name string) *Feed {
+	if !slices.Contains(f.archives, name) {
+		return nil
+	}
+	for _, a := range f.Archives() {
+		if a.archive == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// nsHistory is the namespace of RFC 5005.
+const nsHistory = "http://purl.org/syndication/history/1.0"
+
+// links are those that a document of a feed has in Atom and, as atom:link, in RSS:
+// itself, and its place among the archives (RFC 5005, section 4).
+func (f *Feed) links(format Format) []atomLink {
+	media := mediaType(format)
+	links := []atomLink{{Rel: "self", Type: media, Href: f.URL(format)}}
+	if f.archive != "" {
+		links = append(links, atomLink{Rel: "current", Type: media, Href: f.url("", format)})
+	}
+	if name := f.previous(); name != "" {
+		links = append(links, atomLink{Rel: "prev-archive", Type: media, Href: f.url(name, format)})
+	}
+	return links
+}
+
+func mediaType(format Format) string {
+	before, _, _ := bytes.Cut([]byte(format.MediaType()), []byte(";"))
+	return string(before)
+}
+
+// mark is fh:archive, an empty element, in archive documents.
+func (f *Feed) mark() *struct{} {
+	if f.archive == "" {
+		return nil
+	}
+	return &struct{}{}
+}

@@ -1,0 +1,61 @@
+package timeline
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin/event"
+)
+
+// Past is one thing that happened to an event after it was first public.
+type Past struct {
+	At time.Time
+	// Kind is Updated, Withdrawn, or New where the event was public again.
+	Kind Kind
+	// Edits say what an update changed, in the order of event.Fields.
+	Edits []Edit
+}
+
+// Edit is the change of one field in words: a list is its items, separated by
+// commas; a source is its title. Empty is a field without a value. Of the body,
+// which is long, both are empty.
+type Edit struct {
+	Field  event.Field `json:"field"`
+	Before string      `json:"before,omitempty"`
+	After  string      `json:"after,omitempty"`
+}
+
+// Edits returns what an update changed; nil for a change that is none.
+func (c Change) Edits() []Edit {
+	if c.Kind != Updated {
+		return nil
+	}
+	edits := make([]Edit, len(c.Fields))
+	for i, f := range c.Fields {
+		edits[i] = Edit{Field: f, Before: words(c.Before, f), After: words(c.Event, f)}
+	}
+	return edits
+}
+
+func words(e *event.Event, f event.Field) string {
+	switch v := e.Value(f).(type) {
+	case string:
+		if f != event.Body {
+			return v
+		}
+	case int:
+		if v != 0 {
+			return strconv.Itoa(v)
+		}
+	case []string:
+		return strings.Join(v, ", ")
+	case []event.Source:
+		names := make([]string, len(v))
+		for i, s := range v {
+			names[i] = s.Name()
+		}
+		return strings.Join(names, ", ")
+	}
+	return ""
+}
