@@ -103,6 +103,10 @@ func (n *Entry) facts() []string {
 	return facts
 }
 
+// BodyHTML is the event's body alone, sanitised, with absolute addresses only. It
+// is made at each call.
+func (n *Entry) BodyHTML() string { return n.body() }
+
 // body returns the event's body alone, as sanitised HTML.
 func (n *Entry) body() string {
 	base, err := url.Parse(n.URL())

@@ -245,12 +245,12 @@ func (s *Style) TopicPage(kind timeline.TopicKind, slug string) string {
 }
 
 // EventPath returns the path of an event's page below /events/, not escaped. An
-// element that would lead to another folder, or be a page's file in a static
-// one, is made one that does not.
+// element that would lead to another folder, or be one of a page's files in a
+// static one, is made one that does not.
 func EventPath(id string) string {
 	parts := strings.Split(id, "/")
 	for i, p := range parts {
-		if p == "" || p == "." || p == ".." || p == "index.html" {
+		if p == "" || p == "." || p == ".." || p == "index.html" || p == "feeds.opml" {
 			parts[i] = p + "~"
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,21 +32,42 @@ type Folder struct {
 	now func() time.Time // nil: time.Now; replaced by tests
 }
 
-// Write brings the folder up to date with what u published. all also makes sure
-// of everything that u did not touch.
+// Write brings the folder up to date with what u published: the feeds and pages
+// that u touched, and the lists of everything. all also makes sure of everything
+// that u did not touch.
 func (d *Folder) Write(u Update, all bool) error {
 	feeds := u.Feeds
 	if all {
 		feeds = d.Site.indexed().all
 	}
-	var pages []string
+	paths := make(map[string]bool)
+	event := func(path string) {
+		paths["events/"+path+"/"] = true
+		paths["events/"+path+"/feeds.opml"] = true
+	}
+	topic := func(path string) {
+		paths[path+"/"] = true
+		paths[path+"/feeds.opml"] = true
+	}
 	for i, f := range feeds {
+		if kind, _, _ := strings.Cut(f.Path, "/"); kind == string(timeline.Tag) || kind == string(timeline.Actor) {
+			// The page says more than the feed, such as how many events there are.
+			topic(f.Path)
+			if _, err := os.Stat(d.full(f.Path + "/index.html")); errors.Is(err, fs.ErrNotExist) && !all {
+				// The pages that name it did not lead to it before.
+				for _, n := range f.Entries {
+					if n.Event == nil {
+						continue
+					}
+					event(feed.EventPath(n.Event.ID))
+					for _, t := range n.Topics {
+						topic(string(t.Kind) + "/" + t.Slug)
+					}
+				}
+			}
+		}
 		if err := d.feed(f, all); err != nil {
 			return err
-		}
-		// The page says more than the feed, such as how many events there are.
-		if kind, _, _ := strings.Cut(f.Path, "/"); kind == string(timeline.Tag) || kind == string(timeline.Actor) {
-			pages = append(pages, f.Path+"/")
 		}
 		if d.Progress != nil {
 			d.Progress(i+1, len(feeds))
@@ -55,42 +78,37 @@ func (d *Folder) Write(u Update, all bool) error {
 		events = d.Site.allEvents()
 		// A turn that failed to write has not said twice what is gone.
 		for _, path := range d.Site.allMoved() {
-			pages = append(pages, "events/"+path+"/")
+			event(path)
 		}
 	}
 	for _, e := range events {
-		pages = append(pages, "events/"+feed.EventPath(e.Event.ID)+"/")
+		event(feed.EventPath(e.Event.ID))
 	}
 	for _, id := range u.Withdrawn {
-		pages = append(pages, "events/"+feed.EventPath(id)+"/")
+		event(feed.EventPath(id))
 	}
 	for old := range u.Moved {
-		pages = append(pages, "events/"+feed.EventPath(old)+"/")
+		event(feed.EventPath(old))
 	}
-	if len(feeds) == 0 && len(pages) == 0 {
+	if len(feeds) == 0 && len(paths) == 0 {
 		return nil
 	}
-	for _, p := range append(pages, "tags/", "actors/", "") {
-		if err := d.page(p); err != nil {
+	for _, p := range d.Site.always() {
+		paths[p] = true
+	}
+	for _, p := range slices.Sorted(maps.Keys(paths)) {
+		if err := d.document(p); err != nil {
 			return err
 		}
-	}
-	css, err := files.ReadFile("page/style.css")
-	if err != nil {
-		return err
-	}
-	list, err := d.Site.opml()
-	if err != nil {
-		return err
 	}
 	if all {
 		d.sweep()
 	}
-	return errors.Join(d.put("style.css", css, time.Time{}), d.put("feeds.opml", list, time.Time{}))
+	return nil
 }
 
 // sweep takes away the temporary files that a killed process has left, as far as it
-// can. Another process may be about to rename a young one.
+// can, and parts of a larger site map. Another process may be about to rename a young one.
 func (d *Folder) sweep() {
 	now := time.Now()
 	if d.now != nil {
@@ -106,12 +124,16 @@ func (d *Folder) sweep() {
 		}
 		return nil
 	}
-	for _, below := range []string{"feeds", "tags", "actors", "events"} {
+	for _, below := range []string{"feeds", "tags", "actors", "events", "find", "build"} {
 		_ = filepath.WalkDir(filepath.Join(d.Dir, below), sweep)
 	}
 	top, _ := os.ReadDir(d.Dir)
+	parts := len(d.Site.sitemaps())
 	for _, e := range top {
 		_ = sweep(filepath.Join(d.Dir, e.Name()), e, nil)
+		if i, ok := sitemapNumber(e.Name()); ok && i > parts {
+			_ = os.Remove(filepath.Join(d.Dir, e.Name()))
+		}
 	}
 }
 
@@ -127,7 +149,7 @@ func (d *Folder) feed(f *feed.Feed, tidy bool) error {
 	}
 	for _, format := range d.Site.o.Formats {
 		name := f.File(format)
-		fi, err := os.Stat(filepath.Join(d.Dir, filepath.FromSlash(name)))
+		fi, err := os.Stat(d.full(name))
 		if err == nil && fi.ModTime().Equal(f.Modified) && fi.Size() > 0 {
 			continue
 		}
@@ -142,25 +164,31 @@ func (d *Folder) feed(f *feed.Feed, tidy bool) error {
 	return nil
 }
 
-// page writes the page at a path, or takes it away where there is none any
-// more. A page that moved becomes one that leads on.
-func (d *Folder) page(path string) error {
-	status, body, err := d.Site.page(path)
+// document writes what stands at a path, or takes it away where there is nothing
+// any more. A page that moved becomes one that leads on.
+func (d *Folder) document(path string) error {
+	doc, err := d.Site.document(path)
 	if err != nil {
 		return err
 	}
-	name := path + "index.html"
-	switch status {
-	case http.StatusMovedPermanently:
-		return d.put(name, redirectPage(string(body)), time.Time{})
-	case http.StatusOK:
-		return d.put(name, body, time.Time{})
+	name := path
+	if name == "" || strings.HasSuffix(name, "/") {
+		name += "index.html"
+	}
+	switch {
+	case doc.status == http.StatusOK:
+		return d.put(name, doc.body, time.Time{})
+	case doc.status == http.StatusMovedPermanently && strings.HasSuffix(name, ".html"):
+		return d.put(name, redirectPage(doc.to), time.Time{})
 	}
 	return d.remove(name)
 }
 
+// full is where a file of the folder is.
+func (d *Folder) full(name string) string { return filepath.Join(d.Dir, filepath.FromSlash(name)) }
+
 func (d *Folder) remove(name string) error {
-	if err := os.Remove(filepath.Join(d.Dir, filepath.FromSlash(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(d.full(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("static folder: %w", err)
 	}
 	return nil
@@ -168,7 +196,7 @@ func (d *Folder) remove(name string) error {
 
 // put writes a file where it differs. A zero time leaves the file its own.
 func (d *Folder) put(name string, body []byte, modified time.Time) error {
-	full := filepath.Join(d.Dir, filepath.FromSlash(name))
+	full := d.full(name)
 	if old, err := os.ReadFile(full); err == nil && bytes.Equal(old, body) {
 		if !modified.IsZero() {
 			if err := os.Chtimes(full, modified, modified); err != nil {

@@ -3,10 +3,9 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
-
-	"tocsin/feed"
 )
 
 // Handler serves the site. It answers GET and HEAD below the path of the
@@ -14,9 +13,7 @@ import (
 func (s *Site) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /feeds/{path...}", s.serveFeed)
-	mux.HandleFunc("GET /feeds.opml", s.serveOPML)
-	mux.HandleFunc("GET /style.css", s.serveStyle)
-	mux.HandleFunc("GET /", s.servePage)
+	mux.HandleFunc("GET /", s.serveDocument)
 	if s.prefix == "" {
 		return mux
 	}
@@ -29,91 +26,124 @@ func (s *Site) Handler() http.Handler {
 }
 
 // policy allows a page what it is made of, and nothing else.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self' https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' https:; " +
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
+// pageHeaders are those of everything that is not a feed. There are no others to
+// harden it: the pages know nobody and keep nothing, embed nothing and are
+// embedded nowhere.
 func pageHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 }
 
-func (s *Site) servePage(w http.ResponseWriter, r *http.Request) {
+// How long caches keep what is not a feed.
+const (
+	pageCache  = "public, max-age=60, stale-while-revalidate=600, stale-if-error=86400"
+	fixedCache = "public, max-age=600, stale-while-revalidate=86400, stale-if-error=86400"
+)
+
+// serveDocument answers with what stands at an address that is no feed's.
+func (s *Site) serveDocument(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/")
-	status, body, err := s.page(path)
+	if path != "" && !strings.HasSuffix(path, "/") && s.isPage(path+"/") {
+		// One page has one address, the one with the slash.
+		to := s.prefix + r.URL.EscapedPath() + "/"
+		if r.URL.RawQuery != "" {
+			to += "?" + r.URL.RawQuery
+		}
+		http.Redirect(w, r, to, http.StatusMovedPermanently)
+		return
+	}
+	x := s.indexed() // before anything is read: what is made of later events is not kept as its own
+	if m := x.pages.get(path); m != nil && r.URL.RawQuery == "" {
+		s.send(w, r, m)
+		return
+	}
+	doc, keep, err := s.answer(path, r.URL)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	switch {
-	case status == http.StatusMovedPermanently:
-		http.Redirect(w, r, string(body), status)
+	switch doc.status {
+	case http.StatusOK:
+	case http.StatusMovedPermanently:
+		http.Redirect(w, r, doc.to, doc.status)
 		return
-	case status == http.StatusOK && path != "" && !strings.HasSuffix(path, "/"):
-		// One page has one address, the one with the slash.
-		http.Redirect(w, r, s.prefix+r.URL.EscapedPath()+"/", http.StatusMovedPermanently)
+	default:
+		s.sendMissing(w, doc)
 		return
 	}
+	v, err := newVariant(doc.body)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	m := &made{v, doc.mime}
+	if keep {
+		x.pages.keep(path, m)
+	}
+	s.send(w, r, m)
+}
+
+// answer makes what stands at a path. keep says that it answers all requests for
+// it, whatever they ask behind the path.
+func (s *Site) answer(path string, u *url.URL) (doc *document, keep bool, err error) {
+	if u.RawQuery != "" {
+		switch path {
+		case "find/":
+			doc, err = s.findPage(u.Query().Get("q"))
+			return doc, false, err
+		case "build/":
+			doc, err = s.buildPage(u.Query())
+			return doc, false, err
+		}
+	}
+	doc, err = s.document(path)
+	return doc, true, err
+}
+
+func (s *Site) send(w http.ResponseWriter, r *http.Request, m *made) {
 	h := w.Header()
 	pageHeaders(h)
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "public, max-age=60")
-	if status != http.StatusOK {
-		w.WriteHeader(status)
+	h.Set("Content-Type", m.mime)
+	h.Set("Cache-Control", pageCache)
+	switch m.mime {
+	case opmlType:
+		h.Set("Cache-Control", feedCache)
+	case htmlType:
+	default:
+		h.Set("Cache-Control", fixedCache)
 	}
-	_, _ = w.Write(body) // the client is gone
+	// No feed's time is a page's: it may change with an event that is too old for
+	// all feeds. The entity tag says it all.
+	m.serve(w, r, time.Time{})
+}
+
+func (s *Site) sendMissing(w http.ResponseWriter, doc *document) {
+	h := w.Header()
+	pageHeaders(h)
+	h.Set("Content-Type", doc.mime)
+	h.Set("Content-Length", strconv.Itoa(len(doc.body)))
+	h.Set("Cache-Control", pageCache)
+	w.WriteHeader(doc.status)
+	_, _ = w.Write(doc.body) // the client is gone
 }
 
 func (s *Site) notFound(w http.ResponseWriter, r *http.Request) { s.refused(w, r, http.StatusNotFound) }
 
-// refused answers with a page where there is nothing else, or nothing any more.
+// refused answers with a page where there is no feed, or none any more.
 func (s *Site) refused(w http.ResponseWriter, r *http.Request, status int) {
-	_, body, err := s.missing(status)
+	doc, err := s.missing(status, strings.TrimPrefix(r.URL.Path, "/"))
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	pageHeaders(w.Header())
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	s.sendMissing(w, doc)
 }
 
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.o.Logger.Error("a page could not be made", "path", r.URL.Path, "err", err)
 	http.Error(w, "tocsin could not make this page; its log says why", http.StatusInternalServerError)
-}
-
-func (s *Site) serveStyle(w http.ResponseWriter, _ *http.Request) {
-	css, err := files.ReadFile("page/style.css")
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	h := w.Header()
-	pageHeaders(h)
-	h.Set("Content-Type", "text/css; charset=utf-8")
-	h.Set("Cache-Control", "public, max-age=3600")
-	_, _ = w.Write(css)
-}
-
-func (s *Site) serveOPML(w http.ResponseWriter, r *http.Request) {
-	body, err := s.opml()
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/x-opml; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", feedCache)
-	v, err := newVariant(body)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	// No feed's time is the list's: a tag may get its feed from an event that is
-	// too old for all others. The entity tag says it all.
-	v.serve(w, r, time.Time{})
-}
-
-func (s *Site) opml() ([]byte, error) {
-	return feed.OPML(s.o.Style, s.indexed().all, s.o.Formats[0])
 }

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
+	"tocsin/event"
 	"tocsin/feed"
 	"tocsin/timeline"
 )
@@ -17,32 +20,191 @@ import (
 //go:embed page
 var files embed.FS
 
+// document is what stands at an address that is no feed's.
+type document struct {
+	status int // 200, 301, 404 or 410
+	mime   string
+	body   []byte
+	to     string // where a 301 leads
+}
+
+// The media types of documents.
+const (
+	htmlType = "text/html; charset=utf-8"
+	opmlType = "text/x-opml; charset=utf-8"
+)
+
+// fixed are the documents that are the same for every site.
+func fixed(path string) (mime string, ok bool) {
+	switch path {
+	case "style.css":
+		return "text/css; charset=utf-8", true
+	case "find.js", "copy.js":
+		return "text/javascript; charset=utf-8", true
+	case "icon.svg":
+		return "image/svg+xml", true
+	}
+	return "", false
+}
+
+// always are the documents that a static folder has whatever is published; those
+// of many events say something of all of them.
+func (s *Site) always() []string {
+	all := []string{"", "tags/", "actors/", "find/", "build/", "404.html", "style.css", "find.js", "copy.js", "icon.svg",
+		"names.json", "feeds.opml", "tags/feeds.opml", "actors/feeds.opml", "robots.txt", "sitemap.xml"}
+	for i := range s.sitemaps() {
+		all = append(all, sitemapPart(i))
+	}
+	return all
+}
+
+// isPage says that there is a page at a path that ends with a slash.
+func (s *Site) isPage(path string) bool {
+	switch kind, rest, _ := strings.Cut(strings.TrimSuffix(path, "/"), "/"); kind {
+	case "find", "build":
+		return rest == ""
+	case string(timeline.Tag), string(timeline.Actor):
+		return rest == "" || s.Feed(kind+"/"+rest) != nil
+	case "events":
+		return s.eventAt(rest) != nil
+	}
+	return false
+}
+
+// document makes what stands at a path: below the site's, without the first
+// slash. It depends on what Update was told of that path, or is one of always,
+// so that a static folder knows what to write.
+func (s *Site) document(path string) (*document, error) {
+	kind, rest, _ := strings.Cut(path, "/")
+	isTopic := kind == string(timeline.Tag) || kind == string(timeline.Actor)
+	slug, list := strings.CutSuffix(rest, "feeds.opml")
+	slug = strings.TrimSuffix(slug, "/")
+	switch {
+	case path == "":
+		return s.home()
+	case path == "feeds.opml":
+		return s.opml(s.indexed().listed())
+	case path == "names.json":
+		body, err := namesJSON(s.indexed().names())
+		return &document{http.StatusOK, "application/json", body, ""}, err
+	case path == "robots.txt":
+		return &document{http.StatusOK, "text/plain; charset=utf-8", s.robots(), ""}, nil
+	case strings.HasPrefix(path, "sitemap"):
+		return s.sitemapAt(path)
+	case path == "404.html":
+		d, err := s.missing(http.StatusNotFound, "")
+		d.status = http.StatusOK
+		return d, err
+	case path == "find/":
+		return s.findPage("")
+	case path == "build/":
+		return s.buildPage(nil)
+	case isTopic && list:
+		return s.topicOPML(timeline.TopicKind(kind), slug)
+	case isTopic && slug == "":
+		return s.topics(timeline.TopicKind(kind))
+	case isTopic:
+		return s.topicPage(timeline.TopicKind(kind), slug)
+	case kind == "events" && list && slug != "" && s.eventAt(slug) != nil:
+		return s.eventOPML(s.eventAt(slug))
+	case kind == "events" && slug != "" && !list:
+		return s.event(slug)
+	}
+	if mime, ok := fixed(path); ok {
+		body, err := files.ReadFile("page/" + path)
+		return &document{http.StatusOK, mime, body, ""}, err
+	}
+	return s.missing(http.StatusNotFound, path)
+}
+
 // pageData is what the templates get.
 type pageData struct {
 	Site    *feed.Style
 	Home    string // the start page's path
+	Here    string // the page's path below it
 	Title   string
-	Feed    *feed.Feed // the feed that the page is about; nil for none
-	Links   []feedLink
+	About   string // the page in a sentence, for those that list it
+	Script  bool   // find.js is of use here
+	NoIndex bool
 	Formats []feed.Format
-	Entries []*feed.Entry
-	Entry   *feed.Entry
-	HTML    template.HTML // an entry's content, sanitised
-	Tags    []*feed.Feed
-	Actors  []*feed.Feed
-	Custom  []*feed.Feed
-	Total   int
+
+	Feed       *feed.Feed // the feed that the page is about; nil for none
+	Follow     []feedLink // its addresses
+	Alternates []feedLink // for readers that look for feeds in a page
+	OPML       string     // the list of the page's feeds; empty for none
+
+	Entries      []*feed.Entry
+	Total        int
+	Tags, Actors []topicLink
+	Custom       []*feed.Feed
+	Groups       []group
+
+	Entry *feed.Entry
+	HTML  template.HTML // an entry's text, sanitised
+
+	Gone     string // why there is nothing any more
+	Question string
+	Answered bool
+
+	Build *buildForm
+
+	site *Site
 }
 
+// feedLink is a feed in one format.
 type feedLink struct {
-	Name, URL, Type string
+	Name, Title, URL, Type string
+}
+
+// topicLink leads to a tag or an actor; Page is empty where it has no feed yet.
+type topicLink struct {
+	Name, Page string
+	Kind       timeline.TopicKind
+	Count      int // of events; 0 where it is not said
+	path       string
+}
+
+// Local is Site.local.
+func (d pageData) Local(address string) string { return d.site.local(address) }
+
+// Canonical is the page's own address.
+func (d pageData) Canonical() string {
+	if d.Entry != nil {
+		return d.Entry.URL()
+	}
+	return d.Site.URL + "/" + (&url.URL{Path: d.Here}).EscapedPath()
+}
+
+// Kind is what the page is about: tags or actors.
+func (d pageData) Kind() string {
+	kind, _, _ := strings.Cut(d.Here, "/")
+	return kind
+}
+
+// level takes the marks that turn the direction of text out of it. Elements keep
+// them apart (bdi, dir); where there can be none they would turn what follows.
+func level(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// fieldName is what a person calls a field of an event.
+func fieldName(f event.Field) string {
+	if f == event.Body {
+		return "Text"
+	}
+	return strings.ToUpper(string(f[:1])) + string(f[1:])
 }
 
 // templates parses the pages; each is the layout with a content of its own.
 func templates() (map[string]*template.Template, error) {
 	pages := make(map[string]*template.Template)
-	for _, name := range []string{"home", "topic", "topics", "event", "missing"} {
-		t, err := template.ParseFS(files, "page/layout.html", "page/"+name+".html")
+	for _, name := range []string{"home", "topic", "topics", "event", "missing", "find", "build"} {
+		t, err := template.New(name).Funcs(template.FuncMap{"level": level, "fieldname": fieldName}).ParseFS(files, "page/layout.html", "page/"+name+".html")
 		if err != nil {
 			return nil, err
 		}
@@ -51,125 +213,300 @@ func templates() (map[string]*template.Template, error) {
 	return pages, nil
 }
 
-// Bounds of the start page.
+// Bounds of the pages.
 const (
-	homeEntries = 20
-	homeTopics  = 40
+	homeEntries = 12
+	homeTopics  = 24
+	related     = 12 // tags or actors beside another
+	discovered  = 10 // topics whose feeds an event's page names to readers
+	closeNames  = 8
 )
 
-func (s *Site) data(title string, f *feed.Feed) pageData {
-	d := pageData{Site: s.o.Style, Home: s.prefix + "/", Title: title, Feed: f, Formats: s.o.Formats}
-	if f == nil {
-		f = s.Feed("all")
-	}
+// data begins a page at a path. f is the feed that it is about; nil is none.
+func (s *Site) data(path, title string, f *feed.Feed) pageData {
+	d := pageData{Site: s.o.Style, Home: s.prefix + "/", Here: path, Title: title, Feed: f, Formats: s.o.Formats, site: s}
 	if f != nil {
-		for _, format := range s.o.Formats {
-			mime, _, _ := strings.Cut(format.MediaType(), ";")
-			d.Links = append(d.Links, feedLink{Name: format.Name(), URL: f.URL(format), Type: mime})
-		}
+		d.Follow = s.links(f)
+		d.Alternates = d.Follow
+	} else if all := s.Feed(feed.AllPath); all != nil {
+		d.Alternates = s.links(all)
 	}
 	return d
 }
 
-// page makes the page at a path: below the site's, without the first slash.
-// status is 200, 301 (body is the address to go to), 404 or 410.
-func (s *Site) page(path string) (status int, body []byte, err error) {
-	kind, rest, _ := strings.Cut(path, "/")
-	rest = strings.TrimSuffix(rest, "/")
-	switch {
-	case path == "":
-		return s.home()
-	case kind == "events" && rest != "":
-		return s.event(rest)
-	case (kind == string(timeline.Tag) || kind == string(timeline.Actor)) && rest == "":
-		return s.topics(timeline.TopicKind(kind))
-	case kind == string(timeline.Tag) || kind == string(timeline.Actor):
-		f := s.Feed(kind + "/" + rest)
-		if f == nil || f.Empty() {
-			if to, ok := s.successor(kind + "/" + rest); ok {
-				return http.StatusMovedPermanently, []byte(s.Feed(to).Page), nil
-			}
-		}
-		switch {
-		case f == nil:
-			return s.missing(http.StatusNotFound)
-		case s.gone(f):
-			return s.missing(http.StatusGone)
-		}
-		d := s.data(f.Name, f)
-		d.Entries, d.Total = f.Entries, f.Total
-		return s.render(http.StatusOK, "topic", d)
+// local makes an address of this site a path, so that whoever came by another
+// name for this host stays there.
+func (s *Site) local(address string) string {
+	if rest, ok := strings.CutPrefix(address, s.o.Style.URL+"/"); ok {
+		return s.prefix + "/" + rest
 	}
-	return s.missing(http.StatusNotFound)
+	return address
 }
 
-func (s *Site) home() (int, []byte, error) {
-	f := s.Feed("all")
-	d := s.data(s.o.Style.Title, f)
+// links are a feed's addresses.
+func (s *Site) links(f *feed.Feed) []feedLink {
+	var links []feedLink
+	for _, format := range s.o.Formats {
+		mime, _, _ := strings.Cut(format.MediaType(), ";")
+		links = append(links, feedLink{Name: format.Name(), Title: f.Title + " (" + format.Name() + ")", URL: f.URL(format), Type: mime})
+	}
+	return links
+}
+
+func (s *Site) render(status int, name string, d pageData) (*document, error) {
+	pages, err := s.pages()
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := pages[name].ExecuteTemplate(&b, "layout", d); err != nil {
+		return nil, fmt.Errorf("page %s: %w", name, err)
+	}
+	return &document{status, htmlType, b.Bytes(), ""}, nil
+}
+
+func (s *Site) home() (*document, error) {
+	f := s.Feed(feed.AllPath)
 	x := s.indexed()
-	d.Tags, d.Actors, d.Custom = largest(x.tags), largest(x.actors), x.custom
+	d := s.data("", s.o.Style.Title, f)
+	d.Script, d.OPML = true, "feeds.opml"
+	d.Tags, d.Actors, d.Custom = s.largest(timeline.Tag, x.tags), s.largest(timeline.Actor, x.actors), x.custom
+	if c := s.Feed(feed.CorrectionsPath); c != nil {
+		named := *c
+		named.Title = "Corrections"
+		d.Custom = append(slices.Clip(d.Custom), &named)
+	}
+	for _, c := range d.Custom {
+		d.Alternates = append(d.Alternates, s.links(c)[0])
+	}
 	if f != nil {
 		d.Entries, d.Total = f.Entries[:min(homeEntries, len(f.Entries))], f.Total
 	}
 	return s.render(http.StatusOK, "home", d)
 }
 
-// largest returns the feeds with the most events.
-func largest(feeds []*feed.Feed) []*feed.Feed {
+// largest links to the topics with the most events.
+func (s *Site) largest(kind timeline.TopicKind, feeds []*feed.Feed) []topicLink {
 	l := slices.Clone(feeds)
 	slices.SortStableFunc(l, func(a, b *feed.Feed) int { return cmp.Compare(b.Total, a.Total) })
-	return l[:min(homeTopics, len(l))]
+	var links []topicLink
+	for _, f := range l[:min(homeTopics, len(l))] {
+		links = append(links, topicLink{Name: f.Name, Page: s.local(f.Page), Kind: kind, Count: f.Total})
+	}
+	return links
 }
 
-func (s *Site) topics(kind timeline.TopicKind) (int, []byte, error) {
-	x := s.indexed()
-	if kind == timeline.Tag {
-		d := s.data("All tags", nil)
-		d.Tags = x.tags
-		return s.render(http.StatusOK, "topics", d)
+func (s *Site) topics(kind timeline.TopicKind) (*document, error) {
+	title := "All tags"
+	if kind == timeline.Actor {
+		title = "All actors"
 	}
-	d := s.data("All actors", nil)
-	d.Actors = x.actors
+	d := s.data(string(kind)+"/", title, nil)
+	d.Script = true
+	names := of(s.indexed().names(), kind)
+	d.Groups, d.Total = groups(names), len(names)
+	if d.Total > 0 {
+		d.OPML = d.Here + "feeds.opml"
+	}
 	return s.render(http.StatusOK, "topics", d)
 }
 
-func (s *Site) event(path string) (int, []byte, error) {
+// of returns the names of one kind.
+func of(names []name, kind timeline.TopicKind) []name {
+	var l []name
+	for _, n := range names {
+		if n.Kind == kind {
+			l = append(l, n)
+		}
+	}
+	return l
+}
+
+func (s *Site) topicPage(kind timeline.TopicKind, slug string) (*document, error) {
+	path := string(kind) + "/" + slug
+	f := s.Feed(path)
+	if f == nil || f.Empty() {
+		if to, ok := s.successor(path); ok {
+			return &document{status: http.StatusMovedPermanently, to: s.Feed(to).Page}, nil
+		}
+	}
+	switch {
+	case f == nil:
+		return s.missing(http.StatusNotFound, path)
+	case s.gone(f):
+		return s.missing(http.StatusGone, path)
+	}
+	d := s.data(path+"/", f.Name, f)
+	d.About = f.Description
+	d.Entries, d.Total = f.Entries, f.Total
+	d.Tags, d.Actors = s.beside(f, timeline.Tag), s.beside(f, timeline.Actor)
+	if f.Total > 0 {
+		d.OPML = d.Here + "feeds.opml"
+	}
+	return s.render(http.StatusOK, "topic", d)
+}
+
+// beside links to the topics of a kind that most often stand with a feed's own
+// in its entries, under the name that these use. Only the feed itself is asked
+// for names: a page changes with its feed and with nothing else.
+func (s *Site) beside(f *feed.Feed, kind timeline.TopicKind) []topicLink {
+	type tally struct {
+		slug  string
+		count int
+		names map[string]int
+	}
+	tallies := make(map[string]*tally)
+	for _, n := range f.Entries {
+		if n.Correction != nil {
+			continue // the event's own entry counts
+		}
+		for _, t := range n.Topics {
+			if t.Kind != kind || string(kind)+"/"+t.Slug == f.Path {
+				continue
+			}
+			c := tallies[t.Slug]
+			if c == nil {
+				c = &tally{slug: t.Slug, names: make(map[string]int)}
+				tallies[t.Slug] = c
+			}
+			c.count++
+			c.names[t.Name]++
+		}
+	}
+	var all []*tally
+	for _, c := range tallies {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *tally) int { return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.slug, b.slug)) })
+	var links []topicLink
+	for _, c := range all {
+		if len(links) == related {
+			break
+		}
+		g := s.Feed(string(kind) + "/" + c.slug)
+		if g == nil {
+			continue
+		}
+		best := ""
+		for n, count := range c.names {
+			if best == "" || count > c.names[best] || count == c.names[best] && n < best {
+				best = n
+			}
+		}
+		links = append(links, topicLink{Name: best, Page: s.local(g.Page), Kind: kind, path: g.Path})
+	}
+	return links
+}
+
+// eventAt returns the entry of the event whose page is at a path below events/.
+func (s *Site) eventAt(path string) *feed.Entry {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.events[path]
+}
+
+func (s *Site) event(path string) (*document, error) {
 	s.mu.RLock()
 	n := s.events[path]
 	to, moved := s.moved[path]
 	s.mu.RUnlock()
 	switch {
 	case n == nil && moved && to != "":
-		return http.StatusMovedPermanently, []byte(s.o.Style.EventPage(to)), nil
+		return &document{status: http.StatusMovedPermanently, to: s.o.Style.EventPage(to)}, nil
 	case n == nil && moved:
-		return s.missing(http.StatusGone)
+		return s.missing(http.StatusGone, "events/"+path)
 	case n == nil:
-		return s.missing(http.StatusNotFound)
+		return s.missing(http.StatusNotFound, "events/"+path)
 	}
-	d := s.data(n.Event.Title, nil)
-	d.Entry = n
-	d.HTML = template.HTML(n.HTML()) // sanitised by package feed
+	d := s.data("events/"+path+"/", n.Event.Title, nil)
+	d.Entry, d.About = n, n.Summary()
+	d.HTML = prose(n.BodyHTML())
+	feeds := s.topicsOf(n)
+	for i, f := range feeds {
+		if i == discovered {
+			break
+		}
+		d.Alternates = append(d.Alternates[:len(d.Alternates):len(d.Alternates)], s.links(f)[0])
+	}
+	if len(feeds) > 0 {
+		d.OPML = d.Here + "feeds.opml"
+	}
+	for _, t := range n.Topics {
+		l := topicLink{Name: t.Name, Kind: t.Kind}
+		if f := s.Feed(string(t.Kind) + "/" + t.Slug); f != nil {
+			l.Page = s.local(f.Page)
+		}
+		if t.Kind == timeline.Tag {
+			d.Tags = append(d.Tags, l)
+		} else {
+			d.Actors = append(d.Actors, l)
+		}
+	}
 	return s.render(http.StatusOK, "event", d)
 }
 
-func (s *Site) missing(status int) (int, []byte, error) {
-	d := s.data("Not found", nil)
+// topicsOf returns the feeds of an event's topics, under the names that the
+// event gives them: what is made of it changes with the event alone.
+func (s *Site) topicsOf(n *feed.Entry) []*feed.Feed {
+	var feeds []*feed.Feed
+	for _, t := range n.Topics {
+		if f := s.Feed(string(t.Kind) + "/" + t.Slug); f != nil {
+			feeds = append(feeds, s.as(f, t.Name))
+		}
+	}
+	return feeds
+}
+
+// as returns a topic's feed under another spelling of its name, for lists.
+func (s *Site) as(f *feed.Feed, name string) *feed.Feed {
+	g := *f
+	g.Name, g.Title = name, name+" – "+s.o.Style.Title
+	return &g
+}
+
+// missing is the page where there is none. It says nothing of the address, but
+// names what may have been meant.
+func (s *Site) missing(status int, path string) (*document, error) {
+	d := s.data("404.html", "Not found", nil)
+	d.Script, d.NoIndex = true, true
 	if status == http.StatusGone {
-		d.Title = "Withdrawn"
+		d.Title, d.Gone = "Gone", "No event has this tag or actor any more."
+		if strings.HasPrefix(path, "events/") {
+			d.Title, d.Gone = "Withdrawn", "This event was withdrawn from the timeline."
+		}
+	}
+	for _, n := range closest(s.indexed().names(), path, closeNames) {
+		l := topicLink{Name: n.Name, Page: s.local(n.Page), Kind: n.Kind, Count: n.Total}
+		if n.Kind == timeline.Tag {
+			d.Tags = append(d.Tags, l)
+		} else {
+			d.Actors = append(d.Actors, l)
+		}
 	}
 	return s.render(status, "missing", d)
 }
 
-func (s *Site) render(status int, name string, d pageData) (int, []byte, error) {
-	pages, err := s.pages()
-	if err != nil {
-		return 0, nil, err
+// maxFound bounds what the page of found names lists of each kind.
+const maxFound = 100
+
+// findPage lists the names that fit a question; without one it asks. A static
+// folder has the latter, and find.js answers there.
+func (s *Site) findPage(q string) (*document, error) {
+	d := s.data("find/", "Find a tag or an actor", nil)
+	d.Script, d.NoIndex = true, true
+	d.Question, d.Answered = q, q != ""
+	names := s.indexed().names()
+	for _, kind := range []timeline.TopicKind{timeline.Tag, timeline.Actor} {
+		for _, n := range find(of(names, kind), q, maxFound) {
+			l := topicLink{Name: n.Name, Page: s.local(n.Page), Kind: kind, Count: n.Total}
+			if kind == timeline.Tag {
+				d.Tags = append(d.Tags, l)
+			} else {
+				d.Actors = append(d.Actors, l)
+			}
+		}
 	}
-	var b bytes.Buffer
-	if err := pages[name].ExecuteTemplate(&b, "layout", d); err != nil {
-		return 0, nil, fmt.Errorf("page %s: %w", name, err)
-	}
-	return status, b.Bytes(), nil
+	return s.render(http.StatusOK, "find", d)
 }
 
 // redirectPage leads on from a folder, where no server answers with 301.
@@ -182,4 +519,64 @@ func redirectPage(to string) []byte {
 <meta http-equiv="refresh" content="0; url=` + to + `">
 <p>This is now at <a href="` + to + `">` + to + `</a>.</p>
 `)
+}
+
+// pageIndex is what pages need of all feeds at once, and the documents that were
+// made of one state of the site; both go with the index that they hang on. Its
+// zero value is ready.
+type pageIndex struct {
+	once   sync.Once
+	listOf []name
+
+	mu    sync.Mutex
+	made  map[string]*made // by path
+	bytes int
+}
+
+// made is a document as it is served.
+type made struct {
+	*variant
+	mime string
+}
+
+// keptDocuments bounds the bytes that are kept; a site of 5,000 events has some
+// 60 MB, nearly all of it asked for rarely.
+const keptDocuments = 16 << 20
+
+func (p *pageIndex) get(path string) *made {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.made[path]
+}
+
+func (p *pageIndex) keep(path string, m *made) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	size := len(m.plain) + len(m.gzip)
+	if p.bytes += size; p.bytes > keptDocuments || p.made == nil {
+		p.made, p.bytes = make(map[string]*made), size
+	}
+	if size <= keptDocuments {
+		p.made[path] = m
+	}
+}
+
+// names returns all tags, then all actors, each by name.
+func (x *index) names() []name {
+	x.pages.once.Do(func() {
+		for _, f := range slices.Concat(x.tags, x.actors) {
+			kind, slug, _ := strings.Cut(f.Path, "/")
+			x.pages.listOf = append(x.pages.listOf, name{f, timeline.TopicKind(kind), slug, plain(f.Name)})
+		}
+	})
+	return x.pages.listOf
+}
+
+// listed returns the feeds that lists of feeds name: a tag or actor without
+// events is of no use to anybody new.
+func (x *index) listed() []*feed.Feed {
+	return slices.DeleteFunc(slices.Clone(x.all), func(f *feed.Feed) bool {
+		kind, _, _ := strings.Cut(f.Path, "/")
+		return f.Total == 0 && (kind == string(timeline.Tag) || kind == string(timeline.Actor))
+	})
 }

@@ -4,8 +4,9 @@
 // their page, ids that moved. The wheel puts what a turn made into it by Update
 // and is never waited for; handlers read it concurrently. A feed's bytes are
 // made, and compressed, when they are first asked for, by one request however
-// many ask, and kept for a while (variant.go). Pages are made by templates at
-// each request (page.go). Folder writes all of it as files, at the same paths
+// many ask, and kept for a while (variant.go). Pages and lists are made by
+// templates when they are asked for, and kept until the next Update (page.go,
+// lists.go, build.go). Folder writes all of it as files, at the same paths
 // and with the same bytes (folder.go). Admin is the operator's own listener
 // (admin.go).
 //
@@ -204,6 +205,8 @@ type index struct {
 	all          []*feed.Feed // by path
 	tags, actors []*feed.Feed // by name
 	custom       []*feed.Feed // by title
+
+	pages pageIndex // what pages need of them
 }
 
 func (s *Site) indexed() *index {
