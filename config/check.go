@@ -258,9 +258,7 @@ func (f *Feeds) check(d *decoder) {
 	d.file("feeds.dir", f.Dir, "object storage is")
 	d.subset("feeds.significant", f.Significant, significant)
 	d.subset("feeds.corrections", f.Corrections, corrections)
-	if f.Hub != "" && webURL(f.Hub) == nil {
-		d.reject("feeds.hub", f.Hub, `an absolute http or https URL; write it like https://hub.example.org/, or "" for none`)
-	}
+	f.checkHub(d, "feeds.hub")
 	names := map[string]string{}
 	for i := range f.Custom {
 		c, key := &f.Custom[i], index("feeds.custom", i)
@@ -270,6 +268,20 @@ func (f *Feeds) check(d *decoder) {
 		}
 		d.line(key+".title", c.Title, false)
 		d.match(key+".match", c.Match)
+	}
+}
+
+func (f *Feeds) checkHub(d *decoder, key string) {
+	if f.Hub == "" {
+		return
+	}
+	switch u := webURL(f.Hub); {
+	case u == nil, strings.ContainsAny(f.Hub, `<>"`): // which would end it early in a Link header
+		d.reject(key, f.Hub, `an absolute http or https URL; write it like https://hub.example.org/, or "" for none`)
+	case u.User != nil:
+		d.wrong(key, "has a user or a password in it, which would stand in every feed; remove what is before the @")
+	case u.Fragment != "":
+		d.wrong(key, "has a fragment, which is never sent; remove the # and what follows it")
 	}
 }
 
@@ -303,6 +315,9 @@ func (n *Notify) check(d *decoder) {
 	names := map[string]string{}
 	for i := range n.Sinks {
 		key := index("notify.sinks", i)
+		if n.Sinks[i].Name == HubSink {
+			d.wrong(key+".name", "%s is what the hub of feeds.hub is called; choose another", HubSink)
+		}
 		d.name(key+".name", n.Sinks[i].Name, names)
 		n.Sinks[i].check(d, key)
 	}

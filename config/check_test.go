@@ -42,6 +42,7 @@ func TestChecks(t *testing.T) {
 		zone      = "is not a time zone; write it like UTC or Europe/Berlin"
 		clock     = "is not a time of day; write it like 22:00"
 		date      = "is not a date; write it like 2025-01-28"
+		hub       = `is not an absolute http or https URL; write it like https://hub.example.org/, or "" for none`
 		storage   = "a URL is not taken here, since object storage is not in this version; write a path"
 	)
 	long := strings.Repeat("a", 64)
@@ -163,6 +164,13 @@ func TestChecks(t *testing.T) {
 		{nest("feeds", "min_events: 0"), "2: feeds.min_events: 0 is not a number of events; write 1 or more"},
 		{nest("feeds", "content: sumary"), "2: feeds.content: \"sumary\" is not one of full, summary; did you mean `summary`?"},
 		{nest("feeds", "dir: s3://bucket/a"), "2: feeds.dir: " + storage},
+		{nest("feeds", "hub: https://hub.example.org/publish?key=a"), ""},
+		{nest("feeds", "hub: hub.example.org"), `2: feeds.hub: "hub.example.org" ` + hub},
+		{nest("feeds", "hub: ftp://hub.example.org/"), `2: feeds.hub: "ftp://hub.example.org/" ` + hub},
+		{nest("feeds", "hub: 'https://hub.example.org/>,<x'"), `2: feeds.hub: "https://hub.example.org/>,<x" ` + hub},
+		{nest("feeds", "hub: https://c4n4ry@hub.example.org/"), "2: feeds.hub: has a user or a password in it, which would stand in every feed; remove what is before the @"},
+		{nest("feeds", "hub: https://a:c4n4ry@hub.example.org/"), "2: feeds.hub: has a user or a password in it, which would stand in every feed; remove what is before the @"},
+		{nest("feeds", "hub: 'https://hub.example.org/#a'"), "2: feeds.hub: has a fragment, which is never sent; remove the # and what follows it"},
 		{nest("feeds", "significant: [title, summary]"), `2: feeds.significant[1]: "summary" ` + fields},
 		{nest("feeds", "significant: [title, date, importance, status, location, tags, actors, sources, body]"), ""},
 		{nest("feeds", "significant: [withdrawn]"), `2: feeds.significant[0]: "withdrawn" ` + fields},
@@ -196,6 +204,8 @@ func TestChecks(t *testing.T) {
 			"config.yaml:3: notify.sinks[0].type: missing; choose one of webhook, slack\n" +
 			"config.yaml:3: notify.sinks[0].url: missing; say where to send, as url or url_file"},
 		{sink("") + "    - name: a\n      type: slack\n      url: https://example.org/", `7: notify.sinks[1].name: "a" is the name of notify.sinks[0] too; choose another`},
+		{sinkWith("name", "websub"), "3: notify.sinks[0].name: websub is what the hub of feeds.hub is called; choose another"},
+		{sinkWith("type", "websub"), `4: notify.sinks[0].type: "websub" is not one of webhook, slack`},
 		{sinkWith("type", "slak"), "4: notify.sinks[0].type: \"slak\" is not one of webhook, slack; did you mean `slack`?"},
 		{sinkWith("type", "teams"), `4: notify.sinks[0].type: "teams" is not in this version; choose one of webhook, slack`},
 		{sinkWith("type", "telegram"), `4: notify.sinks[0].type: "telegram" is not in this version; choose one of webhook, slack`},

@@ -33,7 +33,6 @@ import (
 // them yet: only their default is accepted. Taking a key off this list is all
 // that its feature needs here; its rules in check.go are in force already.
 var unbuilt = []string{
-	"feeds.hub",
 	"notify.sinks[].digest.schedule",
 	"notify.sinks[].quiet.from",
 	"notify.sinks[].quiet.to",
@@ -227,7 +226,8 @@ type Feeds struct {
 	Corrections []string `yaml:"corrections"`
 
 	// Hub is the URL of the WebSub hub to announce and to ping, absolute http
-	// or https. Default: empty, none; more is not in this version.
+	// or https without user and fragment: it stands in every feed, for all to
+	// read. Default: empty, none.
 	Hub string `yaml:"hub"`
 
 	// Custom are feeds of their own, each by a match. Default: none.
@@ -266,11 +266,15 @@ type Notify struct {
 	Sinks []Sink `yaml:"sinks"`
 }
 
+// HubSink is what the hub of feeds.hub is called among the sinks.
+const HubSink = "websub"
+
 // Sink is one place where messages go. Its defaults are those of
 // [DefaultSink].
 type Sink struct {
 	// Name is the name of the sink in logs and commands: 1 to 63 of a-z, 0-9
-	// and -, not beginning with -, unlike that of every other sink. Required.
+	// and -, not beginning with -, unlike that of every other sink, and not
+	// HubSink. Required.
 	Name string `yaml:"name"`
 
 	// Type is what the sink speaks: webhook or slack. Required. The other types

@@ -158,8 +158,7 @@ notify:
 	if _, err := parse("c", []byte(text), Env{}, nil); err != nil {
 		t.Errorf("valid values: %v", err)
 	}
-	wantError(t, text, `config.yaml:4: feeds.hub: not in this version; remove the key
-config.yaml:7: notify.sinks[0].digest.schedule: not in this version; remove the key
+	wantError(t, text, `config.yaml:7: notify.sinks[0].digest.schedule: not in this version; remove the key
 config.yaml:7: notify.sinks[0].quiet.from: not in this version; remove the key
 config.yaml:7: notify.sinks[0].quiet.to: not in this version; remove the key`)
 

@@ -128,7 +128,7 @@ func (f *Feed) Archive(name string) *Feed {
 const nsHistory = "http://purl.org/syndication/history/1.0"
 
 // links are those that a document of a feed has in Atom and, as atom:link, in RSS:
-// itself, and its place among the archives (RFC 5005, section 4).
+// itself, its place among the archives (RFC 5005, section 4), and its hub.
 func (f *Feed) links(format Format) []atomLink {
 	media := mediaType(format)
 	links := []atomLink{{Rel: "self", Type: media, Href: f.URL(format)}}
@@ -137,6 +137,9 @@ func (f *Feed) links(format Format) []atomLink {
 	}
 	if name := f.previous(); name != "" {
 		links = append(links, atomLink{Rel: "prev-archive", Type: media, Href: f.url(name, format)})
+	}
+	if hub := f.Hub(); hub != "" {
+		links = append(links, atomLink{Rel: "hub", Href: hub}) // WebSub, section 4
 	}
 	return links
 }

@@ -215,6 +215,9 @@ type Style struct {
 	// entries of that time before the newest one, beyond MaxEntries.
 	MaxEntries int
 	Window     time.Duration
+	// Hub is the address of the WebSub hub that feeds announce (Feed.Hub); empty:
+	// none.
+	Hub string
 	// Version is the generator's.
 	Version string
 }

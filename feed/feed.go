@@ -114,6 +114,16 @@ func (f *Feed) ID() string {
 	return id
 }
 
+// Hub is the address of the WebSub hub that is told when the feed changes; empty
+// where none is: it is not told of archives, which do not, nor of queries, of which
+// there are too many.
+func (f *Feed) Hub() string {
+	if f.archive != "" || f.query != "" {
+		return ""
+	}
+	return f.style.Hub
+}
+
 // URL is the feed's address in a format.
 func (f *Feed) URL(format Format) string { return f.url(f.archive, format) }
 
@@ -238,7 +248,7 @@ func (f *Feed) digest() string {
 	s := f.style
 	h := sha256.New()
 	write(h, s.Title, s.URL, s.Authority, s.Language, s.Author.Name, s.Author.Email, s.Author.URL,
-		s.EventURL, string(s.Content), s.Version, f.Path, f.Title, f.Description, f.Page, f.query, f.archive, f.previous())
+		s.EventURL, string(s.Content), f.Hub(), s.Version, f.Path, f.Title, f.Description, f.Page, f.query, f.archive, f.previous())
 	for _, n := range f.Entries {
 		h.Write(n.mark[:])
 	}

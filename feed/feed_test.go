@@ -237,7 +237,7 @@ type wire struct {
 type wireRSS struct {
 	Channel struct {
 		Built string `xml:"lastBuildDate"`
-		Self  struct {
+		Links []struct {
 			Rel  string `xml:"rel,attr"`
 			Href string `xml:"href,attr"`
 		} `xml:"http://www.w3.org/2005/Atom link"`
@@ -346,8 +346,8 @@ func obey(t testing.TB, f *Feed) {
 		return at
 	}
 	plausible("lastBuildDate", rfc822(rss.Channel.Built))
-	if rss.Channel.Self.Rel != "self" || rss.Channel.Self.Href != f.URL(RSS) {
-		t.Errorf("%s: atom:link %+v", f.Path, rss.Channel.Self)
+	if l := rss.Channel.Links; len(l) == 0 || l[0].Rel != "self" || l[0].Href != f.URL(RSS) {
+		t.Errorf("%s: atom:link %+v", f.Path, l)
 	}
 	if len(rss.Channel.Items) != len(atom.Entries) {
 		t.Errorf("%s: %d items, %d entries", f.Path, len(rss.Channel.Items), len(atom.Entries))
@@ -446,6 +446,55 @@ func TestRules(t *testing.T) {
 		}
 		for _, f := range all {
 			obey(t, f)
+		}
+	}
+}
+
+// Feeds announce a WebSub hub beside their own address (section 4), or say nothing
+// of one.
+func TestHub(t *testing.T) {
+	for _, hub := range []string{"", "https://hub.example.org/?a=b&c=d"} {
+		s := style()
+		s.Hub = hub
+		f := feedsOf(s, s.entry(an("x", "X"), 1))["all"]
+		obey(t, f)
+		var atom wire
+		if err := xml.Unmarshal(render(t, f, Atom), &atom); err != nil {
+			t.Fatal(err)
+		}
+		var rss wireRSS
+		if err := xml.Unmarshal(render(t, f, RSS), &rss); err != nil {
+			t.Fatal(err)
+		}
+		var feed struct {
+			Hubs []struct{ Type, URL string } `json:"hubs"`
+		}
+		if err := json.Unmarshal(render(t, f, JSON), &feed); err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[Format][]string)
+		for _, l := range atom.Links {
+			if l.Rel == "hub" {
+				got[Atom] = append(got[Atom], l.Href)
+			}
+		}
+		for _, l := range rss.Channel.Links {
+			if l.Rel == "hub" {
+				got[RSS] = append(got[RSS], l.Href)
+			}
+		}
+		for _, h := range feed.Hubs {
+			if h.Type == "WebSub" {
+				got[JSON] = append(got[JSON], h.URL)
+			}
+		}
+		for _, format := range formats {
+			if hub == "" && len(got[format]) > 0 || hub != "" && !slices.Equal(got[format], []string{hub}) {
+				t.Errorf("%s: the hubs %q, want %q", format, got[format], hub)
+			}
+			if hub == "" && bytes.Contains(render(t, f, format), []byte("hub")) {
+				t.Errorf("%s speaks of a hub:\n%s", format, render(t, f, format))
+			}
 		}
 	}
 }
@@ -661,6 +710,7 @@ func TestDigest(t *testing.T) {
 		func(s *Style, _ *event.Event, _ *Entry) { s.Author.Email = pick("a@example.org", "") },
 		func(s *Style, _ *event.Event, _ *Entry) { s.Author.URL = pick("https://a.example/a", "") },
 		func(s *Style, _ *event.Event, _ *Entry) { s.EventURL = pick("https://c.example/{id}", "") },
+		func(s *Style, _ *event.Event, _ *Entry) { s.Hub = pick("https://hub.example/", "") },
 		func(s *Style, _ *event.Event, _ *Entry) { s.Version = pick("1", "2") },
 		func(s *Style, _ *event.Event, _ *Entry) { s.Content = Summary },
 		func(s *Style, _ *event.Event, _ *Entry) { s.MaxEntries, s.Window = 1, 0 },

@@ -103,6 +103,9 @@ func (f *Feed) json() ([]byte, error) {
 	// The deprecated author says no more than authors does.
 	converted.Author = nil
 	converted.Authors = []*feeds.JSONAuthor{{Name: f.style.Author.Name, Url: f.style.Author.URL}}
+	if hub := f.Hub(); hub != "" {
+		converted.Hubs = []*feeds.JSONHub{{Type: "WebSub", Url: hub}}
+	}
 	x := jsonFeed{JSONFeed: converted, Items: make([]json.RawMessage, len(items))}
 	for i, item := range items {
 		x.Items[i] = item

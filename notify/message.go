@@ -30,6 +30,8 @@ const (
 	TypeBatch     Type = "event.batch"
 	// TypeTest is what `tocsin send` sends; it has an item like TypeNew.
 	TypeTest Type = "event.test"
+	// TypeFeeds tells a WebSub hub of feeds that have changed. It has no items.
+	TypeFeeds Type = "feeds.changed"
 )
 
 // Message is what one delivery says: one change of one event, or a batch of
@@ -41,10 +43,17 @@ type Message struct {
 	Time time.Time `json:"time"`
 	// Items holds one item, or all of a batch, most important first.
 	Items []Item `json:"items"`
+	// Feeds are the addresses of feeds that have changed, at most MaxFeeds.
+	Feeds []string `json:"feeds,omitempty"`
 	// Timeline is the site's title, Home its address.
 	Timeline string `json:"timeline"`
 	Home     string `json:"home"`
 }
+
+// MaxFeeds is how many addresses one message to a hub holds. It is what one event
+// with a dozen tags and actors makes, and keeps the request below the 8 KB that
+// hubs behind the usual proxies take for sure.
+const MaxFeeds = 50
 
 // Item is one change with the event it is about.
 type Item struct {

@@ -165,6 +165,9 @@ func (s *Site) serveFeed(w http.ResponseWriter, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Link", fmt.Sprintf(`<%s>; rel="self", <%s>; rel="alternate"; type="text/html"`, f.URL(format), f.Page))
+	if hub := f.Hub(); hub != "" {
+		h.Add("Link", fmt.Sprintf(`<%s>; rel="hub"`, hub)) // WebSub, section 4
+	}
 	v.serve(w, r, f.Modified)
 }
 

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -121,6 +122,22 @@ func TestFeedRequests(t *testing.T) {
 				t.Errorf("headers %v", h)
 			}
 		})
+	}
+}
+
+// Subscribers of WebSub look for the hub and for the feed's own address in these
+// headers first (section 4).
+func TestHubHeader(t *testing.T) {
+	s := filled(t, "https://example.org")
+	s.style.Hub = "https://hub.example.org/?a=b"
+	for _, method := range []string{"GET", "HEAD"} {
+		want := []string{
+			`<https://example.org/feeds/all.atom>; rel="self", <https://example.org/>; rel="alternate"; type="text/html"`,
+			`<https://hub.example.org/?a=b>; rel="hub"`,
+		}
+		if got := s.get(method, feedPath).Header.Values("Link"); !slices.Equal(got, want) {
+			t.Errorf("%s: Link %q, want %q", method, got, want)
+		}
 	}
 }
 

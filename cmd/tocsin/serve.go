@@ -44,7 +44,8 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	}
 	defer store.Close()
 	steady := newClock(log)
-	queue, err := newOutbox(c, store, steady.now, log)
+	live := newGate()
+	queue, err := newOutbox(c, store, live, steady.now, log)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		defer admin.Close()
 	}
 
-	w := newWheel(c, store, queue, steady.now, log)
+	w := newWheel(c, store, queue, live, steady.now, log)
 	if t.dates != nil {
 		w.now = t.dates
 	}

@@ -34,11 +34,13 @@ type wheel struct {
 	least   int // events that a tag or actor must have for a feed
 	custom  []feed.Custom
 	rules   []notify.Rule
-	tellAll bool // also what the first look finds
+	tellAll bool          // also what the first look finds
+	formats []feed.Format // whose addresses the hub is told; nil: there is no hub
 	hold    hold
 
 	store    *ledger.Store
 	outbox   *outbox.Outbox // nil: nobody is told
+	live     *gate          // shut while something committed is not published yet
 	timeline *timeline.Timeline
 	site     *web.Site
 	folder   *web.Folder // nil: none
@@ -65,13 +67,13 @@ type wheel struct {
 }
 
 // newWheel makes a wheel of a configuration. It does no I/O.
-func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, now func() time.Time, log *slog.Logger) *wheel {
+func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, now func() time.Time, log *slog.Logger) *wheel {
 	d := dialect(c)
 	style := &feed.Style{
 		Title: c.Site.Title, URL: c.Site.URL, Authority: c.Site.Authority, Language: c.Site.Language,
 		Author:   feed.Author{Name: c.Site.Author.Name, Email: c.Site.Author.Email, URL: c.Site.Author.URL},
 		EventURL: c.Site.EventURL, Content: feed.Content(c.Feeds.Content),
-		MaxEntries: c.Feeds.Entries, Window: c.Feeds.Window, Version: version,
+		MaxEntries: c.Feeds.Entries, Window: c.Feeds.Window, Hub: c.Feeds.Hub, Version: version,
 	}
 	w := &wheel{
 		log: log, now: now, settle: c.Watch.Settle,
@@ -84,11 +86,14 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, now func() ti
 		rules:   rules(c, d),
 		tellAll: c.Notify.FirstRun == "send",
 		hold:    hold{events: c.Watch.Hold.Events, percent: c.Watch.Hold.Percent},
-		store:   s, outbox: o,
+		store:   s, outbox: o, live: live,
 		timeline: newTimeline(c),
 		site:     web.New(web.Options{Style: style, Formats: formats(c), Dialect: d, Now: now, Logger: log}),
 		unsaved:  make(map[string]bool),
 		faults:   make(map[string]bool),
+	}
+	if c.Feeds.Hub != "" {
+		w.formats = formats(c)
 	}
 	for _, f := range c.Feeds.Custom {
 		w.custom = append(w.custom, feed.Custom{Name: f.Name, Title: f.Title, Match: matcher(f.Match, d)})
@@ -257,20 +262,24 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	now := w.now()
 	before := len(w.ledger.Corrections())
 	told := w.ledger.Apply(changes, now)
-	update := w.enter(told, w.ledger.Corrections()[before:], now)
+	update, changed := w.enter(told, w.ledger.Corrections()[before:], now)
 
 	// 4. One transaction for what the world is told and for the telling.
 	var planned []notify.Planned
 	if !first || w.tellAll {
 		planned = notify.Plan(w.rules, w.describe(told), notify.Site{Title: w.style.Title, URL: w.style.URL}, now)
 	}
-	if err := w.commit(ctx, planned); err != nil {
+	ping := notify.Planned{}
+	if !first { // whose feeds nobody can have subscribed to
+		ping = w.ping(changed, now)
+	}
+	if err := w.commit(ctx, planned, ping); err != nil {
 		w.ledger = nil // it is ahead of the store now
 		return nil, err
 	}
 	clear(w.unsaved)
 
-	// 5. The new bytes go live, then to the static folder.
+	// 5. The new bytes go live, then to the static folder, then the hub is told.
 	w.site.Update(update)
 	if w.folder != nil {
 		if err := w.folder.Write(update, w.owed); err != nil {
@@ -279,6 +288,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		}
 	}
 	w.owed = false
+	w.live.lift()
 	w.tell(told, first, len(update.Feeds), len(planned))
 	return found.Again, nil
 }
@@ -338,7 +348,8 @@ func (w *wheel) load(ctx context.Context) error {
 	w.site.Update(update)
 	w.ledger, w.owed = l, true
 	if !l.First() {
-		w.site.Update(w.enter(nil, nil, w.now())) // what there is can be served before the folder is read
+		u, _ := w.enter(nil, nil, w.now())
+		w.site.Update(u) // what there is can be served before the folder is read
 	}
 	return nil
 }
@@ -356,9 +367,8 @@ func (w *wheel) correction(l *ledger.Ledger, c *ledger.Correction) *feed.Entry {
 }
 
 // enter puts changes, and the corrections that they made, into the catalog and
-// returns what they publish.
-func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now time.Time) web.Update {
-	var u web.Update
+// returns what they publish, and the feeds among it whose bytes are others.
+func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now time.Time) (u web.Update, changed []*feed.Feed) {
 	elsewhere := make(map[string]bool) // entry ids of events that moved, are gone or are back
 	for _, t := range told {
 		if t.Before != nil && (t.Before.Event.ID != t.Event.ID || t.Before.Withdrawn.IsZero() != t.After.Withdrawn.IsZero()) {
@@ -386,18 +396,25 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 		before, shown := w.ledger.Feed(f.Path), w.site.Feed(f.Path)
 		v := w.ledger.SetFeed(f.Path, f.Name, f.Digest, f.Updated, f.Empty(), now)
 		f.Updated, f.Modified, f.Emptied = v.Updated, v.Modified, v.Emptied
+		if v != before {
+			changed = append(changed, f)
+		}
 		if v != before || shown == nil || shown.Total != f.Total {
 			u.Feeds = append(u.Feeds, f)
 		}
 	}
-	return u
+	return u, changed
 }
 
-// commit writes the ledger and the planned deliveries, both or neither.
-func (w *wheel) commit(ctx context.Context, planned []notify.Planned) error {
+// commit writes the ledger, the planned deliveries and the ping of the hub, all or
+// none. The ping does not go out before the bytes are live.
+func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notify.Planned) error {
 	device := w.timeline.Device()
 	if !w.ledger.Pending() && len(planned) == 0 && !w.noted && device == w.device {
 		return nil
+	}
+	if len(ping.Message.Feeds) > 0 {
+		w.live.shut()
 	}
 	err := w.store.Write(ctx, func(tx *sql.Tx) error {
 		if device != w.device {
@@ -413,11 +430,18 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned) error {
 		if err := w.ledger.Write(ctx, tx); err != nil {
 			return err
 		}
-		if w.outbox == nil || len(planned) == 0 {
+		if w.outbox == nil {
 			return nil
 		}
-		_, err := w.outbox.Plan(ctx, tx, planned)
-		return err
+		if len(planned) > 0 {
+			if _, err := w.outbox.Plan(ctx, tx, planned); err != nil {
+				return err
+			}
+		}
+		if len(ping.Message.Feeds) == 0 {
+			return nil
+		}
+		return w.outbox.Announce(ctx, tx, ping)
 	})
 	if err == nil {
 		w.ledger.Written()

@@ -100,7 +100,13 @@ func newSender(s config.Sink, now func() time.Time, log *slog.Logger) (notify.Se
 	return sink.New(c)
 }
 
-func newOutbox(c *config.Config, store *ledger.Store, now func() time.Time, log *slog.Logger) (*outbox.Outbox, error) {
+// hubRetry is how long a hub is told again that feeds have changed. Hubs also look
+// by themselves once in a while.
+const hubRetry = 24 * time.Hour
+
+// newOutbox makes the queue of the sinks and of the hub; live lifts when the hub
+// may be told.
+func newOutbox(c *config.Config, store *ledger.Store, live *gate, now func() time.Time, log *slog.Logger) (*outbox.Outbox, error) {
 	var sinks []outbox.Sink
 	for _, s := range c.Notify.Sinks {
 		sender, err := newSender(s, now, log)
@@ -108,6 +114,16 @@ func newOutbox(c *config.Config, store *ledger.Store, now func() time.Time, log 
 			return nil, err
 		}
 		sinks = append(sinks, outbox.Sink{Name: s.Name, Sender: sender, Rate: float64(s.Rate), RetryFor: s.RetryFor})
+	}
+	if c.Feeds.Hub != "" {
+		hub, err := sink.New(sink.Config{
+			Name: config.HubSink, Type: "websub", URL: c.Feeds.Hub, Version: version, Now: now, Logger: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		// One at a time, so that what changes meanwhile can join what waits.
+		sinks = append(sinks, outbox.Sink{Name: config.HubSink, Sender: hub, Rate: 1, RetryFor: hubRetry, Workers: 1, Ready: live.lifted})
 	}
 	return outbox.New(outbox.Options{Store: store, Sinks: sinks, Now: now, Logger: log}), nil
 }

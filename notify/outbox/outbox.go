@@ -46,6 +46,7 @@
 // id, by which a sink can tell.
 //
 // The package's files: plan.go makes deliveries and gives them their turn,
+// announce.go makes those to a hub, which take in what waits for the same,
 // attempt.go is one attempt, sink.go what is known of a sink while tocsin runs,
 // keep.go mends and prunes, record.go and command.go are what commands read and
 // change, river.go is what River needs.
@@ -81,6 +82,10 @@ type Sink struct {
 	RetryFor time.Duration
 	// Workers is how many messages are under way at once; 4 by default.
 	Workers int
+	// Ready, if not nil, returns a channel that is closed once what the sink is
+	// told of is there for it to see; nothing is sent before. What waits for it
+	// is not under way yet.
+	Ready func() <-chan struct{}
 }
 
 // Options are what an Outbox is made from.

@@ -92,6 +92,12 @@ func mint() (string, error) {
 
 // title is what lists and logs call a delivery.
 func title(m notify.Message) string {
+	if n := len(m.Feeds); n > 0 && len(m.Items) == 0 {
+		if n == 1 {
+			return m.Feeds[0]
+		}
+		return fmt.Sprintf("%s, and %d more", m.Feeds[0], n-1)
+	}
 	switch len(m.Items) {
 	case 0:
 		return string(m.Type)

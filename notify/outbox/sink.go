@@ -66,16 +66,31 @@ func (s *sink) pausedFor() time.Duration {
 	return max(time.Until(s.paused), 0)
 }
 
-// wait keeps the rate. It reports whether time passed, in which the delivery may
-// have changed; ok is false where the end came first.
+// wait waits until the sink is ready, and keeps the rate. It reports whether time
+// passed, in which the delivery may have changed; ok is false where the end came
+// first.
 func (s *sink) wait(ctx context.Context, stopping <-chan struct{}) (passed, ok bool) {
+	if s.Ready != nil {
+		select {
+		case <-s.Ready():
+		default:
+			passed = true
+			select {
+			case <-s.Ready():
+			case <-stopping:
+				return true, false
+			case <-ctx.Done():
+				return true, false
+			}
+		}
+	}
 	if s.limiter == nil {
-		return false, true
+		return passed, true
 	}
 	r := s.limiter.Reserve()
 	d := r.Delay()
 	if d == 0 {
-		return false, true
+		return passed, true
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()

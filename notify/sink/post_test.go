@@ -121,6 +121,10 @@ func TestRequest(t *testing.T) {
 	srv.Start()
 	defer srv.Close()
 	for _, typ := range Types() {
+		content := "application/json"
+		if typ == "websub" {
+			content = "application/x-www-form-urlencoded"
+		}
 		opened.Store(0)
 		s := newSink(t, Config{Type: typ, Version: "1.2.3",
 			URL:     strings.Replace(srv.URL, "http://", "http://name:pass@", 1) + "/path?q=1",
@@ -138,7 +142,7 @@ func TestRequest(t *testing.T) {
 			"User-Agent":   {got.UserAgent(), "tocsin/1.2.3"},
 			"X-Extra":      {got.Header.Get("X-Extra"), "1"},
 			"basic auth":   {user + ":" + password, "name:pass"},
-			"Content-Type": {strings.TrimSuffix(got.Header.Get("Content-Type"), "; charset=utf-8"), "application/json"},
+			"Content-Type": {strings.TrimSuffix(got.Header.Get("Content-Type"), "; charset=utf-8"), content},
 			"connections":  {fmt.Sprint(opened.Load()), "1"},
 		} {
 			if is[0] != is[1] {

@@ -7,7 +7,7 @@
 //  1. it renders the message as its tool's payload. Rendering is pure (message
 //     and configuration in, bytes out) and never refuses a message for its size:
 //     what is too long for the tool is cut, the least important part first.
-//     webhook.go and slack.go hold one tool each, with its limits and their
+//     webhook.go, slack.go and websub.go hold one tool each, with its limits and their
 //     sources; message.go what the chat tools share: words for changes, cutting,
 //     templates;
 //  2. it posts the payload once (post.go). There are no attempts in here and no
@@ -89,6 +89,7 @@ func kinds() []kind {
 	return []kind{
 		{"webhook", newWebhook},
 		{"slack", newSlack},
+		{"websub", newWebSub},
 	}
 }
 

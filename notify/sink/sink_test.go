@@ -193,11 +193,13 @@ func newSink(t *testing.T, c Config) notify.Sender {
 }
 
 func sample() notify.Delivery {
-	return notify.Delivery{ID: "msg_1", Sink: "newsroom", Message: messages()["new"]}
+	m := messages()["new"]
+	m.Feeds = []string{"https://timeline.example/feeds/all.atom"} // for websub, which tells of nothing else
+	return notify.Delivery{ID: "msg_1", Sink: "newsroom", Message: m}
 }
 
 func TestTypes(t *testing.T) {
-	if got, want := Types(), []string{"webhook", "slack"}; !slices.Equal(got, want) {
+	if got, want := Types(), []string{"webhook", "slack", "websub"}; !slices.Equal(got, want) {
 		t.Errorf("Types() = %q, want %q", got, want)
 	}
 	for _, typ := range Types() {
@@ -216,7 +218,7 @@ func TestNewRefuses(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{"type", func(c *Config) { c.Type = "pager" }, `sink newsroom: type "pager" is not known; known are ["webhook" "slack"]`},
+		{"type", func(c *Config) { c.Type = "pager" }, `sink newsroom: type "pager" is not known; known are ["webhook" "slack" "websub"]`},
 		{"no address", func(c *Config) { c.URL = "" }, "sink newsroom: url: not an absolute http or https address"},
 		{"relative", func(c *Config) { c.URL = "/hush" }, "sink newsroom: url: not an absolute http or https address"},
 		{"scheme", func(c *Config) { c.URL = "ftp://hush/hush" }, "sink newsroom: url: not an absolute http or https address"},

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"sync"
+	"time"
+
+	"tocsin/config"
+	"tocsin/feed"
+	"tocsin/notify"
+)
+
+// ping is what the hub is told of feeds that have changed: every address of each.
+// It names none where there is no hub.
+func (w *wheel) ping(changed []*feed.Feed, now time.Time) notify.Planned {
+	m := notify.Message{Type: notify.TypeFeeds, Time: now.UTC(), Timeline: w.style.Title, Home: w.style.URL + "/"}
+	for _, f := range changed {
+		for _, format := range w.formats {
+			m.Feeds = append(m.Feeds, f.URL(format))
+		}
+	}
+	return notify.Planned{Sink: config.HubSink, Message: m}
+}
+
+// gate keeps the hub from being told of feeds before it can fetch them: from their
+// commit until they are served and written, and from the start until the first
+// turn is done, which publishes what an earlier run may have only committed.
+type gate struct {
+	mu   sync.Mutex
+	open chan struct{} // closed where the gate is open
+}
+
+// newGate returns a gate that is shut.
+func newGate() *gate { return &gate{open: make(chan struct{})} }
+
+// shut shuts the gate, where it is open.
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.open:
+		g.open = make(chan struct{})
+	default:
+	}
+}
+
+// lift opens the gate, where it is shut.
+func (g *gate) lift() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.open:
+	default:
+		close(g.open)
+	}
+}
+
+// lifted returns a channel that is closed once the gate is open.
+func (g *gate) lifted() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open
+}

@@ -1,0 +1,109 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"tocsin/notify"
+)
+
+// Announce makes the deliveries, in the caller's transaction, that tell p.Sink of
+// p.Message.Feeds, any number of them. It is Plan for a hub, which fetches what it
+// is told of: a feed that a waiting delivery names already is as it will be
+// found, however often it changes before. So a hub that is down for a day has each
+// feed waiting once, and not once for every change.
+//
+// What is being tried just now does not count, as the hub may have fetched the feed
+// before; nor what has used up half of its time to be tried.
+func (o *Outbox) Announce(ctx context.Context, tx *sql.Tx, p notify.Planned) error {
+	if o.client == nil {
+		return errClosed
+	}
+	if err := o.announce(ctx, tx, p); err != nil {
+		return fmt.Errorf("outbox: announcing feeds: %w", err)
+	}
+	return nil
+}
+
+func (o *Outbox) announce(ctx context.Context, tx *sql.Tx, p notify.Planned) error {
+	waiting, err := o.announced(ctx, tx, p.Sink)
+	if err != nil {
+		return err
+	}
+	known := make(map[string]bool)
+	for _, a := range waiting {
+		for _, f := range a.message.Feeds {
+			known[f] = true
+		}
+	}
+	var feeds []string
+	for _, f := range p.Message.Feeds {
+		if !known[f] {
+			known[f] = true
+			feeds = append(feeds, f)
+		}
+	}
+	for _, a := range waiting {
+		n := min(notify.MaxFeeds-len(a.message.Feeds), len(feeds))
+		if n <= 0 {
+			continue
+		}
+		a.message.Feeds = append(a.message.Feeds, feeds[:n]...)
+		feeds = feeds[n:]
+		body, err := json.Marshal(a.message)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE deliveries SET message = ?, title = ? WHERE seq = ?`, string(body), title(a.message), a.seq)
+		if err != nil {
+			return err
+		}
+	}
+	var planned []notify.Planned
+	for part := range slices.Chunk(feeds, notify.MaxFeeds) {
+		p.Message.Feeds = part
+		planned = append(planned, p)
+	}
+	_, err = o.Plan(ctx, tx, planned)
+	return err
+}
+
+// announcement is a delivery that names feeds.
+type announcement struct {
+	seq     int64
+	message notify.Message
+}
+
+// announced returns the announcements to a sink that wait and are not under way.
+// The transaction holds the write lock, so none of them begins before it ends.
+func (o *Outbox) announced(ctx context.Context, tx *sql.Tx, name string) (_ []announcement, err error) {
+	since := o.now()
+	if s := o.sinks[name]; s != nil {
+		since = since.Add(-s.RetryFor / 2)
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT d.seq, d.message FROM deliveries d
+		WHERE d.state = 'waiting' AND d.sink = ? AND d.type = ? AND d.since > ?
+		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = d.job AND j.state = 'running') ORDER BY d.seq`,
+		name, notify.TypeFeeds, since.UnixMicro())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var all []announcement
+	for rows.Next() {
+		var a announcement
+		var body []byte
+		if err := rows.Scan(&a.seq, &body); err != nil {
+			return nil, err
+		}
+		// One that cannot be read fails when it is tried.
+		if json.Unmarshal(body, &a.message) == nil {
+			all = append(all, a)
+		}
+	}
+	return all, rows.Err()
+}
