@@ -36,8 +36,9 @@ func an(id, title string, more ...func(*event.Event)) *event.Event {
 	return e
 }
 
-func importance(n int) func(*event.Event) { return func(e *event.Event) { e.Importance = n } }
-func tags(t ...string) func(*event.Event) { return func(e *event.Event) { e.Tags = t } }
+func importance(n int) func(*event.Event)   { return func(e *event.Event) { e.Importance = n } }
+func tags(t ...string) func(*event.Event)   { return func(e *event.Event) { e.Tags = t } }
+func actors(a ...string) func(*event.Event) { return func(e *event.Event) { e.Actors = a } }
 func on(date string) func(*event.Event) {
 	d, err := event.ParseDate(date)
 	if err != nil {
@@ -161,6 +162,15 @@ func state(l *Ledger) string {
 	}
 	for t := range topics {
 		lines = append(lines, fmt.Sprintf("slug %s %s %s", t.Kind, t.Key, l.Slug(t)))
+	}
+	for entry, r := range l.entries {
+		lines = append(lines, fmt.Sprintf("history %s %+v", entry, r.History))
+	}
+	for i, c := range l.corrections {
+		lines = append(lines, fmt.Sprintf("correction %03d %s %+v %v %v of %+v before %+v", i, c.EntryID, c.Past, c.Updated, c.Crowd, c.Event, c.Before))
+	}
+	for t, key := range l.renames {
+		lines = append(lines, fmt.Sprint("renamed ", t, key))
 	}
 	for path, v := range l.feeds {
 		lines = append(lines, fmt.Sprint("feed ", path, v))
