@@ -8,6 +8,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A feed shows its newest entries. Where that is not all of them, the rest can be
@@ -22,6 +23,18 @@ const archiveFolder = "/archive/"
 
 // ArchiveParam is the parameter of a query that names an archive.
 const ArchiveParam = "archive"
+
+// DocumentPath is the path of a document below /feeds/ without an ending: the
+// feed's, or the archive's.
+func (f *Feed) DocumentPath() string {
+	if f.archive == "" {
+		return f.Path
+	}
+	return f.Path + archiveFolder + f.archive
+}
+
+// ArchiveDir is the folder of a feed's archives below a static one.
+func ArchiveDir(path string) string { return "feeds/" + path + strings.TrimSuffix(archiveFolder, "/") }
 
 // CutArchive cuts the path of an archive into the feed's and its name.
 func CutArchive(path string) (feed, name string, ok bool) { return strings.Cut(path, archiveFolder) }
@@ -85,43 +98,51 @@ func (f *Feed) previous() string {
 	return ""
 }
 
+// cut sorts all that a feed has to show into its archives, the oldest first.
+func (f *Feed) cut() [][]*Entry {
+	entries := slices.Clone(f.style.gather(f.Path, f.all))
+	slices.SortFunc(entries, since)
+	cut := make([][]*Entry, 0, len(f.archives))
+	begin := 0
+	for i, n := range entries {
+		if n.ends() || i == len(entries)-1 {
+			cut = append(cut, entries[begin:i+1])
+			begin = i + 1
+		}
+	}
+	return cut
+}
+
 // Archives returns the archive documents of the feed, the oldest first; none where
 // the feed shows all of its entries.
 func (f *Feed) Archives() []*Feed {
-	all := make([]*Feed, 0, len(f.archives))
 	if len(f.archives) == 0 {
-		return all
+		return nil
 	}
-	entries := slices.Clone(f.style.gather(f.Path, f.all))
-	slices.SortFunc(entries, since)
-	begin := 0
-	for i, n := range entries {
-		if !n.ends() && i < len(entries)-1 {
-			continue
-		}
-		a := *f
-		a.archive = f.archives[len(all)]
-		a.Entries = slices.Clone(entries[begin : i+1])
-		slices.SortFunc(a.Entries, order)
-		a.Updated = a.Entries[0].Updated
-		a.Digest = a.digest()
-		all = append(all, &a)
-		begin = i + 1
+	var all []*Feed
+	for i, entries := range f.cut() {
+		all = append(all, f.document(f.archives[i], entries))
 	}
 	return all
 }
 
 // Archive returns one archive document; nil where there is none of that name.
 func (f *Feed) Archive(name string) *Feed {
-	if !slices.Contains(f.archives, name) {
+	i := slices.Index(f.archives, name)
+	if i < 0 {
 		return nil
 	}
-	for _, a := range f.Archives() {
-		if a.archive == name {
-			return a
-		}
-	}
-	return nil
+	return f.document(name, f.cut()[i])
+}
+
+// document makes an archive. When its bytes last changed is not known.
+func (f *Feed) document(name string, entries []*Entry) *Feed {
+	a := *f
+	a.archive, a.Modified = name, time.Time{}
+	a.Entries = slices.SortedFunc(slices.Values(entries), order)
+	a.Updated = a.Entries[0].Updated
+	a.Digest = a.digest()
+	return &a
 }
 
 // nsHistory is the namespace of RFC 5005.

@@ -35,6 +35,9 @@ const (
 	JSON Format = "json" // JSON Feed 1.1
 )
 
+// Formats returns all formats.
+func Formats() []Format { return []Format{Atom, RSS, JSON} }
+
 // MediaType returns the Content-Type of a format.
 func (f Format) MediaType() string {
 	switch f {
@@ -287,11 +290,6 @@ func ParsePath(p string) (path string, format Format, ok bool) {
 	return "", "", false
 }
 
-// File is the path of a feed's file below a static folder, with slashes.
-func (f *Feed) File(format Format) string {
-	path := f.Path
-	if f.archive != "" {
-		path += archiveFolder + f.archive
-	}
-	return "feeds/" + path + "." + string(format)
-}
+// File is the path of the file of a feed, or of one of its archives, below a static
+// folder, with slashes.
+func File(path string, format Format) string { return "feeds/" + path + "." + string(format) }

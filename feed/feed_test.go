@@ -651,7 +651,7 @@ func TestAddresses(t *testing.T) {
 	if got := f.URL(RSS); got != "https://example.org/feeds/tags/%E6%97%A5%E6%9C%AC.rss" {
 		t.Errorf("the feed's address is %s", got)
 	}
-	if got := f.File(RSS); got != "feeds/tags/日本.rss" {
+	if got := File(f.Path, RSS); got != "feeds/tags/日本.rss" {
 		t.Errorf("the feed's file is %s", got)
 	}
 	if got := f.ID(); !tagURI.MatchString(got) {

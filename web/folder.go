@@ -29,7 +29,8 @@ type Folder struct {
 	// and in all.
 	Progress func(done, all int)
 
-	now func() time.Time // nil: time.Now; replaced by tests
+	archives map[string]map[string]string // the digest by the file of each archive, by the feed's path
+	now      func() time.Time             // nil: time.Now; replaced by tests
 }
 
 // Write brings the folder up to date with what u published: the feeds and pages
@@ -49,6 +50,16 @@ func (d *Folder) Write(u Update, all bool) error {
 		paths[path+"/"] = true
 		paths[path+"/feeds.opml"] = true
 	}
+	former := d.Site.former()
+	elsewhere := make(map[string]bool)
+	for _, of := range former {
+		for _, path := range of {
+			elsewhere[path] = true
+			if all {
+				topic(path)
+			}
+		}
+	}
 	for i, f := range feeds {
 		if kind, _, _ := strings.Cut(f.Path, "/"); kind == string(timeline.Tag) || kind == string(timeline.Actor) {
 			// The page says more than the feed, such as how many events there are.
@@ -66,8 +77,22 @@ func (d *Folder) Write(u Update, all bool) error {
 				}
 			}
 		}
-		if err := d.feed(f, all); err != nil {
-			return err
+		switch {
+		case d.Site.gone(f):
+			if err := d.removeFeed(f.Path); err != nil {
+				return err
+			}
+		case !elsewhere[f.Path]:
+			// No server of files answers with 301: who follows the old address gets
+			// the same bytes there, which name the new one.
+			for _, path := range append([]string{f.Path}, former[f.Path]...) {
+				if err := d.feed(f, path, all); err != nil {
+					return err
+				}
+			}
+			if err := d.archive(f, all); err != nil {
+				return err
+			}
 		}
 		if d.Progress != nil {
 			d.Progress(i+1, len(feeds))
@@ -137,18 +162,18 @@ func (d *Folder) sweep() {
 	}
 }
 
-// feed writes a feed in all formats where its file is not of this time. tidy
-// also takes away the files of formats that the site has no more.
-func (d *Folder) feed(f *feed.Feed, tidy bool) error {
-	for _, format := range []feed.Format{feed.Atom, feed.RSS, feed.JSON} {
+// feed writes a feed in all formats to a path where its file is not of this time.
+// tidy also takes away the files of formats that the site has no more.
+func (d *Folder) feed(f *feed.Feed, path string, tidy bool) error {
+	for _, format := range feed.Formats() {
 		if tidy && !d.Site.serves(format) {
-			if err := d.remove(f.File(format)); err != nil {
+			if err := d.remove(feed.File(path, format)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, format := range d.Site.o.Formats {
-		name := f.File(format)
+		name := feed.File(path, format)
 		fi, err := os.Stat(d.full(name))
 		if err == nil && fi.ModTime().Equal(f.Modified) && fi.Size() > 0 {
 			continue
@@ -161,6 +186,66 @@ func (d *Folder) feed(f *feed.Feed, tidy bool) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// removeFeed takes a feed away that is no more.
+func (d *Folder) removeFeed(path string) error {
+	for _, format := range feed.Formats() {
+		if err := d.remove(feed.File(path, format)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// archive writes those archives of a feed that this process has not written as they
+// are, and takes away those that are no more; tidy also those that it does not know
+// of.
+func (d *Folder) archive(f *feed.Feed, tidy bool) error {
+	before := d.archives[f.Path]
+	is := make(map[string]string)
+	for _, a := range f.Archives() {
+		for _, format := range d.Site.o.Formats {
+			name := feed.File(a.DocumentPath(), format)
+			if is[name] = a.Digest; before[name] == a.Digest && !tidy {
+				continue
+			}
+			body, err := a.Render(format)
+			if err != nil {
+				return err
+			}
+			if err := d.put(name, body, time.Time{}); err != nil {
+				return err
+			}
+		}
+	}
+	for name := range before {
+		if is[name] == "" {
+			if err := d.remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	if tidy {
+		folder := feed.ArchiveDir(f.Path)
+		there, _ := os.ReadDir(d.full(folder)) // mostly there is none
+		for _, e := range there {
+			if name := folder + "/" + e.Name(); is[name] == "" && !strings.HasPrefix(e.Name(), temporary) {
+				if err := d.remove(name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if len(is) == 0 {
+		delete(d.archives, f.Path)
+		return nil
+	}
+	if d.archives == nil {
+		d.archives = make(map[string]map[string]string)
+	}
+	d.archives[f.Path] = is
 	return nil
 }
 

@@ -88,7 +88,8 @@ func (s *Site) serveDocument(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer makes what stands at a path. keep says that it answers all requests for
-// it, whatever they ask behind the path.
+// it, whatever they ask behind the path and whenever: the page of a tag that no
+// event has is gone one day.
 func (s *Site) answer(path string, u *url.URL) (doc *document, keep bool, err error) {
 	if u.RawQuery != "" {
 		switch path {
@@ -101,7 +102,8 @@ func (s *Site) answer(path string, u *url.URL) (doc *document, keep bool, err er
 		}
 	}
 	doc, err = s.document(path)
-	return doc, true, err
+	f := s.Feed(strings.TrimSuffix(path, "/"))
+	return doc, f == nil || !f.Empty(), err
 }
 
 func (s *Site) send(w http.ResponseWriter, r *http.Request, m *made) {

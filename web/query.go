@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -296,6 +298,34 @@ func (s *Site) successor(path string) (to string, ok bool) {
 	t, known := s.find(timeline.TopicKind(kind), name)
 	to = s.path(t)
 	return to, known && to != path && s.feeds[to] != nil
+}
+
+// former returns the paths that lead on to others, by the one that they lead to:
+// those of aliases, and of tags and actors that were given another name.
+func (s *Site) former() map[string][]string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	paths := make(map[string]map[string]bool)
+	for _, topics := range []map[timeline.Topic]timeline.Topic{s.aliases, s.renamed} {
+		for t := range topics {
+			path := string(t.Kind) + "/" + cmp.Or(s.given[t], event.Slug(t.Key))
+			if f := s.feeds[path]; f != nil && !f.Empty() {
+				continue // it is in use
+			}
+			now, known := s.find(t.Kind, t.Key)
+			if to := s.path(now); known && to != path && s.feeds[to] != nil {
+				if paths[to] == nil {
+					paths[to] = make(map[string]bool)
+				}
+				paths[to][path] = true
+			}
+		}
+	}
+	former := make(map[string][]string, len(paths))
+	for to, of := range paths {
+		former[to] = slices.Sorted(maps.Keys(of))
+	}
+	return former
 }
 
 // grace is how long the feed of a tag or actor that no event has any more is

@@ -251,7 +251,7 @@ func (r *rig) validators() map[string]string {
 	}
 	all := make(map[string]string)
 	for path, v := range l.Feeds() {
-		if path != "all" {
+		if path != "all" && path != "corrections" { // the sentinel stands there
 			all[path] = fmt.Sprint(v)
 		}
 	}
