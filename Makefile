@@ -4,7 +4,7 @@ GO ?= go
 FUZZTIME ?= 30s
 export FUZZTIME
 
-.PHONY: all build test check format vet staticcheck arrows bench fuzz replay feeds
+.PHONY: all build test check format vet staticcheck arrows bench fuzz replay feeds pages
 
 all: check test build
 
@@ -51,3 +51,7 @@ replay:
 feeds: build
 	TOCSIN=$(CURDIR)/bin/tocsin scripts/check-build seeds
 	TOCSIN=$(CURDIR)/bin/tocsin scripts/check-readers
+
+# The pages in a browser (scripts/install-page-tools), with a picture of each.
+pages: build
+	TOCSIN=$(CURDIR)/bin/tocsin scripts/check-pages bin/pages

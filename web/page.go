@@ -216,7 +216,7 @@ func templates() (map[string]*template.Template, error) {
 // Bounds of the pages.
 const (
 	homeEntries = 12
-	homeTopics  = 24
+	homeTopics  = 18
 	related     = 12 // tags or actors beside another
 	discovered  = 10 // topics whose feeds an event's page names to readers
 	closeNames  = 8
