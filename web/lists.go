@@ -170,7 +170,7 @@ func sitemapXML(root, each string, places []place) (*document, error) {
 
 // robots keeps crawlers from addresses of which there are as many as questions.
 func (s *Site) robots() []byte {
-	home := s.prefix + "/"
+	home := s.homePath()
 	return []byte("User-agent: *\n" +
 		"Disallow: " + home + "feeds/query\n" +
 		"Disallow: " + home + "build/\n" +

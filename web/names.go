@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,6 +23,9 @@ type name struct {
 	Slug string
 	key  string // plain(Name)
 }
+
+// Href is the address of the name's page on that of all names of its kind.
+func (n name) Href() string { return url.PathEscape(n.Slug) + "/" }
 
 // plain is a text as it is compared by those who look for a name: without case,
 // accents and punctuation. find.js has the same function.
@@ -109,7 +113,7 @@ func closest(names []name, path string, most int) []name {
 		name
 		edits int
 	}
-	allowed := max(1, len(q)/4)
+	allowed := min(max(1, len(q)/3), 4)
 	var all []near
 	for _, n := range names {
 		if d := edits([]rune(n.key), q, allowed); d <= allowed {

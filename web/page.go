@@ -131,7 +131,7 @@ type pageData struct {
 	Feed       *feed.Feed // the feed that the page is about; nil for none
 	Follow     []feedLink // its addresses
 	Alternates []feedLink // for readers that look for feeds in a page
-	OPML       string     // the list of the page's feeds; empty for none
+	OPML       string     // below Home, the list of the page's feeds; empty for none
 
 	Entries      []*feed.Entry
 	Total        int
@@ -172,8 +172,11 @@ func (d pageData) Canonical() string {
 	if d.Entry != nil {
 		return d.Entry.URL()
 	}
-	return d.Site.URL + "/" + (&url.URL{Path: d.Here}).EscapedPath()
+	return d.Site.URL + "/" + d.here()
 }
+
+// here is Here as it stands in addresses.
+func (d pageData) here() string { return (&url.URL{Path: d.Here}).EscapedPath() }
 
 // Kind is what the page is about: tags or actors.
 func (d pageData) Kind() string {
@@ -224,7 +227,7 @@ const (
 
 // data begins a page at a path. f is the feed that it is about; nil is none.
 func (s *Site) data(path, title string, f *feed.Feed) pageData {
-	d := pageData{Site: s.o.Style, Home: s.prefix + "/", Here: path, Title: title, Feed: f, Formats: s.o.Formats, site: s}
+	d := pageData{Site: s.o.Style, Home: s.homePath(), Here: path, Title: title, Feed: f, Formats: s.o.Formats, site: s}
 	if f != nil {
 		d.Follow = s.links(f)
 		d.Alternates = d.Follow
@@ -238,10 +241,13 @@ func (s *Site) data(path, title string, f *feed.Feed) pageData {
 // name for this host stays there.
 func (s *Site) local(address string) string {
 	if rest, ok := strings.CutPrefix(address, s.o.Style.URL+"/"); ok {
-		return s.prefix + "/" + rest
+		return s.homePath() + rest
 	}
 	return address
 }
+
+// homePath is the start page's path as it stands in addresses.
+func (s *Site) homePath() string { return (&url.URL{Path: s.prefix + "/"}).EscapedPath() }
 
 // links are a feed's addresses.
 func (s *Site) links(f *feed.Feed) []feedLink {
@@ -306,7 +312,7 @@ func (s *Site) topics(kind timeline.TopicKind) (*document, error) {
 	names := of(s.indexed().names(), kind)
 	d.Groups, d.Total = groups(names), len(names)
 	if d.Total > 0 {
-		d.OPML = d.Here + "feeds.opml"
+		d.OPML = d.here() + "feeds.opml"
 	}
 	return s.render(http.StatusOK, "topics", d)
 }
@@ -341,7 +347,7 @@ func (s *Site) topicPage(kind timeline.TopicKind, slug string) (*document, error
 	d.Entries, d.Total = f.Entries, f.Total
 	d.Tags, d.Actors = s.beside(f, timeline.Tag), s.beside(f, timeline.Actor)
 	if f.Total > 0 {
-		d.OPML = d.Here + "feeds.opml"
+		d.OPML = d.here() + "feeds.opml"
 	}
 	return s.render(http.StatusOK, "topic", d)
 }
@@ -429,7 +435,7 @@ func (s *Site) event(path string) (*document, error) {
 		d.Alternates = append(d.Alternates[:len(d.Alternates):len(d.Alternates)], s.links(f)[0])
 	}
 	if len(feeds) > 0 {
-		d.OPML = d.Here + "feeds.opml"
+		d.OPML = d.here() + "feeds.opml"
 	}
 	for _, t := range n.Topics {
 		l := topicLink{Name: t.Name, Kind: t.Kind}

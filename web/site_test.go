@@ -51,6 +51,14 @@ func newTestSite(t *testing.T, address string, formats ...feed.Format) *testSite
 // returns what it touches.
 func (s *testSite) set(id, title, further, body string, changed time.Time) Update {
 	s.t.Helper()
+	u := s.setOnly(id, title, further, body, changed)
+	u.Feeds = s.touched(changed)
+	return u
+}
+
+// setOnly is set without the feeds.
+func (s *testSite) setOnly(id, title, further, body string, changed time.Time) Update {
+	s.t.Helper()
 	text := fmt.Sprintf("---\nid: %q\ntitle: %q\ndate: 2025-01-28\n%s\n---\n\n%s\n", id, title, further, body)
 	e, err := event.NewReader(event.Dialect{}).Read("file.md", []byte(text))
 	if err != nil {
@@ -60,14 +68,21 @@ func (s *testSite) set(id, title, further, body string, changed time.Time) Updat
 		func(t timeline.Topic) string { return event.Slug(t.Key) })
 	s.catalog.Replace(s.entries[id], n)
 	s.entries[id] = n
-	return Update{Events: []*feed.Entry{n}, Feeds: s.touched(changed)}
+	return Update{Events: []*feed.Entry{n}}
 }
 
 // withdraw takes an event away.
 func (s *testSite) withdraw(id string, when time.Time) Update {
+	u := s.withdrawOnly(id)
+	u.Feeds = s.touched(when)
+	return u
+}
+
+// withdrawOnly is withdraw without the feeds.
+func (s *testSite) withdrawOnly(id string) Update {
 	s.catalog.Replace(s.entries[id], nil)
 	delete(s.entries, id)
-	return Update{Withdrawn: []string{id}, Feeds: s.touched(when)}
+	return Update{Withdrawn: []string{id}}
 }
 
 func (s *testSite) touched(when time.Time) []*feed.Feed {
