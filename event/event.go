@@ -100,6 +100,13 @@ func (d Date) String() string {
 	return d.Format(time.DateOnly)
 }
 
+// Day returns the day that the file writes, whatever its time zone, as midnight in
+// UTC.
+func (d Date) Day() time.Time {
+	year, month, day := d.Date()
+	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+}
+
 // ParseDate reads what String wrote.
 func ParseDate(s string) (Date, error) {
 	if t, err := time.Parse(time.DateOnly, s); err == nil {

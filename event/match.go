@@ -62,9 +62,7 @@ func (m *Matcher) Match(e *Event) bool { return m.MatchKeys(e, Keys(e.Tags), Key
 
 // MatchKeys is Match for a caller that has the keys of e's tags and actors.
 func (m *Matcher) MatchKeys(e *Event, tags, actors []string) bool {
-	// The day that the file writes, whatever its time zone.
-	year, month, date := e.Date.Date()
-	day := time.Date(year, month, date, 0, 0, 0, 0, time.UTC)
+	day := e.Date.Day()
 	switch {
 	case m.m.MinImportance > 0 && e.Importance < m.m.MinImportance:
 	case m.m.MaxImportance > 0 && e.Importance > m.m.MaxImportance:

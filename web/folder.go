@@ -174,8 +174,9 @@ func (d *Folder) feed(f *feed.Feed, path string, tidy bool) error {
 	}
 	for _, format := range d.Site.o.Formats {
 		name := feed.File(path, format)
+		// At another path the file may be another feed's, of the same time.
 		fi, err := os.Stat(d.full(name))
-		if err == nil && fi.ModTime().Equal(f.Modified) && fi.Size() > 0 {
+		if err == nil && fi.ModTime().Equal(f.Modified) && fi.Size() > 0 && path == f.Path {
 			continue
 		}
 		body, err := f.Render(format)

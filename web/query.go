@@ -53,23 +53,16 @@ func (s *Site) query(v url.Values) (*feed.Feed, error) {
 	if before != nil && before.turn == s.turn {
 		return before.feed, nil
 	}
-	from := s.feeds[feed.AllPath]
-	if from == nil {
+	if s.lookup == nil {
 		return nil, fmt.Errorf("nothing is published yet")
 	}
-	for _, t := range q.required {
-		if f := s.feeds[s.path(t)]; f != nil && f.Size() < from.Size() {
-			from = f
-		}
-	}
 	ask := feed.Query{
-		Canonical: canonical, Title: strings.Join(q.words, ", "), Page: s.o.Style.URL + "/build/?" + canonical,
-		Match: event.NewMatcher(q.match, event.Dialect{}), From: from,
+		Canonical: canonical, Title: strings.Join(q.words, ", "), Page: s.o.Style.URL + "/build/?" + canonical, Match: q.match,
 	}
 	if before != nil {
 		ask.Updated = before.feed.Updated
 	}
-	f := s.o.Style.NewQuery(ask)
+	f := s.o.Style.NewQuery(ask, s.lookup)
 	if f.Modified = s.changed; before != nil && before.feed.Digest == f.Digest {
 		f.Modified = before.feed.Modified
 	}
@@ -81,7 +74,6 @@ func (s *Site) query(v url.Values) (*feed.Feed, error) {
 type asked struct {
 	match     event.Match
 	canonical url.Values
-	required  []timeline.Topic // that every event of the answer has
 	words     []string
 }
 
@@ -131,9 +123,6 @@ func (s *Site) readQuery(v url.Values) (*asked, error) {
 			*p.names = append(*p.names, t.Key)
 			q.canonical.Add(p.name, t.Slug)
 			spelt = append(spelt, t.Name)
-			if p.all {
-				q.required = append(q.required, t.Topic)
-			}
 		}
 		switch {
 		case len(spelt) > 0 && (p.all || len(spelt) == 1 && !strings.HasPrefix(p.word, "not")):

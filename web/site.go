@@ -61,6 +61,7 @@ type Site struct {
 	slugs   map[timeline.Topic]timeline.Topic // Key is a slug here
 	changed time.Time                         // when anything last changed
 	turn    int                               // how many updates there were
+	lookup  *feed.Index                       // of feeds as they are
 
 	index    atomic.Pointer[index] // of the feeds; nil where they changed since
 	variants *lru.Cache[variantKey, *variant]
@@ -154,6 +155,7 @@ func (s *Site) Update(u Update) {
 	}
 	s.renamed = u.Renamed
 	s.turn++
+	defer s.reindex()
 	// Grows, by whole seconds, as HTTP has them.
 	changed := s.o.Now().UTC().Truncate(time.Second)
 	if least := s.changed.Add(time.Second); changed.Before(least) {
@@ -164,6 +166,13 @@ func (s *Site) Update(u Update) {
 		s.feeds[f.Path] = f
 	}
 	s.index.Store(nil)
+}
+
+// reindex makes queries find what is published. The caller holds the lock.
+func (s *Site) reindex() {
+	if all := s.feeds[feed.AllPath]; all != nil {
+		s.lookup = feed.NewIndex(all, func(t timeline.Topic) *feed.Feed { return s.feeds[s.path(t)] })
+	}
 }
 
 func (s *Site) topic(t timeline.Topic, slug string) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -128,11 +129,14 @@ func (r *rig) free(dir string) {
 func (r *rig) complete(at string, had map[string]string) {
 	r.t.Helper()
 	ends := map[string][]string{
-		".atom": {"</feed>"}, ".rss": {"</rss>"}, ".html": {"</html>", "</a>.</p>"}, ".opml": {"</opml>"}, ".css": {"}"}, ".json": {"}"},
+		".atom": {"</feed>"}, ".rss": {"</rss>"}, ".html": {"</html>", "</a>.</p>"}, ".opml": {"</opml>"}, ".css": {"}"}, ".json": {"}", "]"},
+		".js": {"}", "})();"}, ".svg": {"</svg>"}, ".xml": {"</urlset>"}, ".txt": {"sitemap.xml"},
 	}
+	// What there is of a withdrawn event, of one that moved, and archives may go.
+	mayGo := regexp.MustCompile(`/gone/index\.html$|^events/.*/feeds\.opml$|/archive/`)
 	files := r.static()
 	for name := range had {
-		if _, ok := files[name]; !ok && !strings.HasSuffix(name, "/gone/index.html") {
+		if _, ok := files[name]; !ok && !mayGo.MatchString(name) {
 			r.t.Errorf("%s: %s is gone", at, name)
 		}
 	}
