@@ -24,6 +24,7 @@ import (
 	"golang.org/x/net/html"
 
 	"tocsin/event"
+	"tocsin/feed/feedtest"
 	"tocsin/timeline"
 )
 
@@ -262,104 +263,46 @@ type wireJSON struct {
 	Authors []struct{ Name string }
 }
 
-// obey holds a feed to the rules that the W3C's validator and readers enforce.
+// obey holds a feed to the rules that the W3C's validator and readers enforce, and
+// its formats to saying the same.
 func obey(t testing.TB, f *Feed) {
 	t.Helper()
-	plausible := func(what string, at time.Time) {
-		t.Helper()
-		if at.Year() < 1990 || at.Year() > 2026 {
-			t.Errorf("%s: %s is %v", f.Path, what, at)
+	judge := &feedtest.Judge{Now: day(365)}
+	bytes := make(map[Format][]byte)
+	for _, format := range formats {
+		bytes[format] = render(t, f, format)
+		for _, fault := range judge.Judge(f.URL(format), bytes[format]) {
+			t.Errorf("%s.%s: %v", f.Path, format, fault)
 		}
 	}
-	address := func(what, s string) {
-		t.Helper()
-		if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "mailto" || u.Host == "" && u.Opaque == "" {
-			t.Errorf("%s: %s leads to %q", f.Path, what, s)
-		}
-	}
-
-	b := render(t, f, Atom)
-	wellFormed(t, b)
 	var atom wire
-	if err := xml.Unmarshal(b, &atom); err != nil {
+	if err := xml.Unmarshal(bytes[Atom], &atom); err != nil {
 		t.Fatal(err)
 	}
-	plausible("the feed's updated", atom.Updated)
-	if !tagURI.MatchString(atom.ID) || atom.Title == "" {
-		t.Errorf("%s: the id %q, the title %q", f.Path, atom.ID, atom.Title)
-	}
-	rels := make(map[string]int)
-	for _, l := range atom.Links {
-		rels[l.Rel+" "+l.Type]++
-		address("rel="+l.Rel, l.Href)
-		if l.Rel == "self" && l.Href != f.URL(Atom) {
-			t.Errorf("%s: rel=self is %s", f.Path, l.Href)
-		}
-	}
-	if rels["self application/atom+xml"] != 1 || rels["alternate text/html"] != 1 {
-		t.Errorf("%s: links %v", f.Path, rels)
-	}
-	ids, stamps := make(map[string]bool), make(map[time.Time]bool)
-	for i, e := range atom.Entries {
-		if ids[e.ID] || stamps[e.Updated] || !tagURI.MatchString(e.ID) {
-			t.Errorf("%s: entry %d has the id %s and was updated at %v, which another has or is none", f.Path, i, e.ID, e.Updated)
-		}
-		ids[e.ID], stamps[e.Updated] = true, true
-		plausible("an entry's published", e.Published)
-		plausible("an entry's updated", e.Updated)
-		if e.Updated.After(atom.Updated) || e.Published.After(e.Updated) {
-			t.Errorf("%s: published %v, updated %v, the feed %v", f.Path, e.Published, e.Updated, atom.Updated)
-		}
-		if e.Title == "" || e.Summary.Text == "" || e.Summary.Type != "text" {
-			t.Errorf("%s: the title %q, the summary %+v", f.Path, e.Title, e.Summary)
-		}
-		alternates := 0
-		for _, l := range e.Links {
-			address("rel="+l.Rel, l.Href)
-			if l.Rel == "alternate" {
-				alternates++
-			}
-		}
-		if alternates != 1 {
-			t.Errorf("%s: %d alternate links", f.Path, alternates)
+	for _, e := range atom.Entries {
+		if e.Summary.Text == "" || e.Summary.Type != "text" {
+			t.Errorf("%s: the summary %+v", f.Path, e.Summary)
 		}
 		for _, c := range e.Categories {
-			if c.Term == "" || !tagURI.MatchString(c.Scheme) {
+			if c.Scheme == "" {
 				t.Errorf("%s: category %+v", f.Path, c)
 			}
 		}
-		harmless(t, e.Content)
 	}
 
-	b = render(t, f, RSS)
-	wellFormed(t, b)
 	var rss wireRSS
-	if err := xml.Unmarshal(b, &rss); err != nil {
+	if err := xml.Unmarshal(bytes[RSS], &rss); err != nil {
 		t.Fatal(err)
 	}
-	rfc822 := func(s string) time.Time {
-		t.Helper()
-		at, err := time.Parse(time.RFC1123Z, s)
-		if err != nil {
-			t.Errorf("%s: %v", f.Path, err)
-		}
-		return at
-	}
-	plausible("lastBuildDate", rfc822(rss.Channel.Built))
-	if l := rss.Channel.Links; len(l) == 0 || l[0].Rel != "self" || l[0].Href != f.URL(RSS) {
-		t.Errorf("%s: atom:link %+v", f.Path, l)
-	}
-	if len(rss.Channel.Items) != len(atom.Entries) {
-		t.Errorf("%s: %d items, %d entries", f.Path, len(rss.Channel.Items), len(atom.Entries))
+	if rss.Channel.Built == "" || len(rss.Channel.Items) != len(atom.Entries) {
+		t.Errorf("%s: built %q, %d items, %d entries", f.Path, rss.Channel.Built, len(rss.Channel.Items), len(atom.Entries))
 	}
 	for i, item := range rss.Channel.Items {
 		e := atom.Entries[i]
-		if item.GUID.ID != e.ID || item.GUID.IsPermaLink != "false" || !item.Updated.Equal(e.Updated) || !rfc822(item.Date).Equal(e.Published.Truncate(time.Second)) {
+		date, err := time.Parse(time.RFC1123Z, item.Date)
+		if item.GUID.ID != e.ID || item.GUID.IsPermaLink != "false" || !item.Updated.Equal(e.Updated) || err != nil || !date.Equal(e.Published.Truncate(time.Second)) {
 			t.Errorf("%s: item %d is %+v, the entry %+v", f.Path, i, item, e)
 		}
-		address("link", item.Link)
-		harmless(t, item.Description)
-		harmless(t, item.Content)
 		if item.Content != e.Content {
 			t.Errorf("%s: the content of %s is\n%s\nin Atom\n%s", f.Path, e.ID, item.Content, e.Content)
 		}
@@ -369,17 +312,15 @@ func obey(t testing.TB, f *Feed) {
 	}
 
 	var feed wireJSON
-	if err := json.Unmarshal(render(t, f, JSON), &feed); err != nil {
+	if err := json.Unmarshal(bytes[JSON], &feed); err != nil {
 		t.Fatal(err)
 	}
-	if feed.Version != "https://jsonfeed.org/version/1.1" || feed.FeedURL != f.URL(JSON) || feed.Items == nil || len(feed.Authors) != 1 {
-		t.Errorf("%s: %+v", f.Path, feed)
+	if feed.Items == nil || len(feed.Authors) != 1 {
+		t.Fatalf("%s: %+v", f.Path, feed)
 	}
 	var items []struct {
 		ID        string    `json:"id"`
-		URL       string    `json:"url"`
 		HTML      string    `json:"content_html"`
-		Text      string    `json:"content_text"`
 		Published time.Time `json:"date_published"`
 		Modified  time.Time `json:"date_modified"`
 	}
@@ -388,10 +329,9 @@ func obey(t testing.TB, f *Feed) {
 	}
 	for i, item := range items {
 		e := atom.Entries[i]
-		if item.ID != e.ID || !item.Published.Equal(e.Published) || !item.Modified.Equal(e.Updated) || item.HTML+item.Text == "" || item.HTML != e.Content {
+		if item.ID != e.ID || !item.Published.Equal(e.Published) || !item.Modified.Equal(e.Updated) || item.HTML != e.Content {
 			t.Errorf("%s: item %d is %+v, the entry %+v", f.Path, i, item, e)
 		}
-		address("url", item.URL)
 	}
 }
 
@@ -406,33 +346,6 @@ func shown(t testing.TB, markup string) string {
 		}
 	}
 	return b.String()
-}
-
-// harmless says that content holds nothing that runs or leads elsewhere than it
-// says.
-func harmless(t testing.TB, content string) {
-	t.Helper()
-	z := html.NewTokenizer(strings.NewReader(content))
-	for z.Next() != html.ErrorToken {
-		tok := z.Token()
-		if tok.Type != html.StartTagToken && tok.Type != html.SelfClosingTagToken {
-			continue
-		}
-		switch tok.Data {
-		case "script", "style", "iframe", "object", "embed", "form", "input", "svg", "link", "meta", "base":
-			t.Errorf("content holds <%s>: %s", tok.Data, content)
-		}
-		for _, a := range tok.Attr {
-			switch {
-			case strings.HasPrefix(a.Key, "on"), a.Key == "style", a.Key == "srcset":
-				t.Errorf("content holds %s=%q", a.Key, a.Val)
-			case a.Key == "href", a.Key == "src", a.Key == "cite":
-				if u, err := url.Parse(a.Val); err != nil || !slices.Contains([]string{"http", "https", "mailto"}, u.Scheme) {
-					t.Errorf("content leads to %q", a.Val)
-				}
-			}
-		}
-	}
 }
 
 func TestRules(t *testing.T) {

@@ -95,7 +95,8 @@ func (s *Site) sitemaps() [][]place {
 }
 
 // places returns all pages that are worth finding. Those of events are only named
-// where they are the site's own.
+// where they are the site's own. Their times are those of what they show: when the
+// bytes of a feed changed is known of this machine alone.
 func (s *Site) places() []place {
 	x := s.indexed()
 	var all []place
@@ -111,13 +112,13 @@ func (s *Site) places() []place {
 	}
 	var changed time.Time
 	if f := s.Feed(feed.AllPath); f != nil {
-		changed = f.Modified
+		changed = f.Updated
 	}
 	for _, path := range []string{"", "tags/", "actors/"} {
 		add(s.o.Style.URL+"/"+path, changed)
 	}
 	for _, f := range slices.Concat(x.tags, x.actors) {
-		add(f.Page, f.Modified)
+		add(f.Page, f.Updated)
 	}
 	if s.o.Style.EventURL == "" {
 		events := s.allEvents()
