@@ -170,8 +170,8 @@ func mediaType(format Format) string {
 	return string(before)
 }
 
-// mark is fh:archive, an empty element, in archive documents.
-func (f *Feed) mark() *struct{} {
+// archived is fh:archive, an empty element, in archive documents.
+func (f *Feed) archived() *struct{} {
 	if f.archive == "" {
 		return nil
 	}

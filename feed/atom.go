@@ -169,7 +169,7 @@ func (f *Feed) atom() ([]byte, error) {
 		Links:     append(f.links(Atom), atomLink{Rel: "alternate", Type: "text/html", Href: f.Page}),
 		Author:    atomPerson{Name: s.Author.Name, URI: s.Author.URL, Email: s.Author.Email},
 		Generator: atomGenerator{Version: s.Version, Name: "tocsin"},
-		Archive:   f.mark(),
+		Archive:   f.archived(),
 	}
 	if f.archive != "" {
 		x.NSHistory = nsHistory

@@ -91,8 +91,8 @@ func (s *Style) gather(path string, entries []*Entry) []*Entry {
 
 func (n *Entry) crowded() bool { return n.Correction != nil && n.Correction.Crowd }
 
-// told is how many corrections an entry for several names.
-const told = 50
+// named is how many corrections an entry for several names.
+const named = 50
 
 // Title is the title of the entry, plain text: the event's, or what happened to
 // it.
@@ -168,13 +168,13 @@ func (n *Entry) correctionHTML() string {
 		return b.String()
 	}
 	b.WriteString("<ul>\n")
-	for _, o := range c.Of[:min(told, len(c.Of))] {
+	for _, o := range c.Of[:min(named, len(c.Of))] {
 		b.WriteString("<li>")
 		o.writeCorrection(&b)
 		b.WriteString("</li>\n")
 	}
 	b.WriteString("</ul>\n")
-	if more := len(c.Of) - told; more > 0 {
+	if more := len(c.Of) - named; more > 0 {
 		b.WriteString("<p>And " + plural(more, "other", "others") + ".</p>\n")
 	}
 	return b.String()
@@ -194,11 +194,11 @@ func (n *Entry) correctionSummary() string {
 		return strings.Join(n.said(), " ")
 	}
 	var titles []string
-	for _, o := range n.Correction.Of[:min(told, len(n.Correction.Of))] {
+	for _, o := range n.Correction.Of[:min(named, len(n.Correction.Of))] {
 		titles = append(titles, o.Event.Title)
 	}
 	s := strings.Join(titles, "; ")
-	if more := len(n.Correction.Of) - told; more > 0 {
+	if more := len(n.Correction.Of) - named; more > 0 {
 		s += "; and " + plural(more, "other", "others")
 	}
 	return s

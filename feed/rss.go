@@ -95,7 +95,7 @@ func (f *Feed) rss() ([]byte, error) {
 		Channel: rssChannel{
 			RssFeed: converted,
 			Links:   f.links(RSS),
-			Archive: f.mark(),
+			Archive: f.archived(),
 			Items:   all.String(),
 		},
 	}

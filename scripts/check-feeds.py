@@ -140,7 +140,7 @@ def find(folders):
     for folder in folders:
         for where, _, names in os.walk(folder):
             for name in names:
-                if name.rpartition(".")[2] in ("atom", "rss", "json"):
+                if name.rpartition(".")[2] in ("atom", "rss", "json") and name != "names.json":
                     yield os.path.join(where, name)
 
 
