@@ -13,6 +13,7 @@ import (
 func (s *Site) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /feeds/{path...}", s.serveFeed)
+	mux.HandleFunc("OPTIONS /feeds/{path...}", preflight)
 	mux.HandleFunc("GET /", s.serveDocument)
 	if s.prefix == "" {
 		return mux

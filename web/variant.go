@@ -73,6 +73,12 @@ func newVariant(plain []byte) (*variant, error) {
 func (v *variant) serve(w http.ResponseWriter, r *http.Request, modified time.Time) {
 	body, tag := v.plain, `"`+v.hash+`"`
 	h := w.Header()
+	r = r.Clone(r.Context())
+	if unit, _, _ := strings.Cut(r.Header.Get("Range"), "="); !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
+		// What asks for another unit is answered with everything (RFC 9110, section
+		// 14.2); http.ServeContent would refuse it.
+		r.Header.Del("Range")
+	}
 	h.Add("Vary", "Accept-Encoding")
 	// A part of compressed content is of no use to anybody, so a request for a
 	// part is one for plain content; so is one that may be answered with 412,
@@ -84,11 +90,13 @@ func (v *variant) serve(w http.ResponseWriter, r *http.Request, modified time.Ti
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	h.Set("ETag", tag)
-	if inm := r.Header.Get("If-None-Match"); inm != "" && strings.Contains(inm, v.hash) {
+	// The list may be in several lines, of which http.ServeContent reads the first.
+	if inm := strings.Join(r.Header.Values("If-None-Match"), ", "); strings.Contains(inm, v.hash) {
 		// The client has these bytes, whatever encoding it or a proxy between
 		// wrote behind the hash.
-		r = r.Clone(r.Context())
 		r.Header.Set("If-None-Match", tag)
+	} else if inm != "" {
+		r.Header.Set("If-None-Match", inm)
 	}
 	http.ServeContent(w, r, "", modified, bytes.NewReader(body))
 }
@@ -100,7 +108,7 @@ func acceptsGzip(values []string) bool {
 		for part := range strings.SplitSeq(v, ",") {
 			coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
 			accepted := true
-			if q, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
+			if q, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q="); ok {
 				f, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
 				accepted = err == nil && f > 0
 			}
@@ -119,7 +127,28 @@ func acceptsGzip(values []string) bool {
 // old one while they fetch or the server is away (RFC 5861).
 const feedCache = "public, max-age=300, stale-while-revalidate=3600, stale-if-error=86400"
 
+// allowOthers lets programs in pages of other sites read feeds, with what they need
+// to ask again only for what has changed (Fetch Standard, section 3.2). A redirect
+// without this would end their way.
+func allowOthers(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "ETag, Last-Modified, Link, Content-Range")
+}
+
+// preflight answers the question of a browser whether such a program may send
+// these headers, which are not among those that everybody may.
+func preflight(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	allowOthers(h)
+	h.Set("Allow", "GET, HEAD, OPTIONS")
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD")
+	h.Set("Access-Control-Allow-Headers", "If-None-Match, If-Modified-Since, Range, If-Range, Cache-Control")
+	h.Set("Access-Control-Max-Age", "86400")
+	w.WriteHeader(http.StatusNoContent)
+}
+
 func (s *Site) serveFeed(w http.ResponseWriter, r *http.Request) {
+	allowOthers(w.Header())
 	path, format, ok := feed.ParsePath(r.PathValue("path"))
 	if !ok || !s.serves(format) {
 		s.notFound(w, r)
@@ -162,7 +191,6 @@ func (s *Site) serveFeed(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", format.MediaType())
 	h.Set("Cache-Control", feedCache)
-	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Link", fmt.Sprintf(`<%s>; rel="self", <%s>; rel="alternate"; type="text/html"`, f.URL(format), f.Page))
 	if hub := f.Hub(); hub != "" {
@@ -176,7 +204,6 @@ func refuse(w http.ResponseWriter, err error) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Cache-Control", "public, max-age=60")
 	w.WriteHeader(http.StatusBadRequest)
 	_, _ = fmt.Fprintln(w, err)
