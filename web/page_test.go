@@ -12,7 +12,8 @@ import (
 // hostile are ids that mean something to a browser, an address or a file system.
 var hostile = []string{
 	"../../etc/passwd", "a/../../b", "/abs", "with space", "a:b", "100%", "%2e%2e%2fx", "ünï/日本", "q?x=1#f",
-	`back\slash`, "<script>alert(1)</script>", `"quoted"'`, "a//b", ".", "a/", ".hidden",
+	`back\slash`, "<script>alert(1)</script>", `"quoted"'`, "a//b", ".", "a/", ".hidden", "feeds.opml",
+	"2025/raid/feeds.opml", "2025/raid/index.html",
 }
 
 const evil = `<script>alert("t")</script> & <b>`
