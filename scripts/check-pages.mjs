@@ -44,6 +44,16 @@ async function open(options = {}, origin = new URL(SITE).origin) {
   return page;
 }
 
+// part runs a part of the checks; what it waits for in vain is a fault.
+async function part(name, run) {
+  try {
+    await run();
+  } catch (e) {
+    fault(`${name}: ${e.message.split('\n')[0]}: ${e.stack.match(/check-pages\.mjs:\d+/)?.[0]}`);
+  }
+  console.log(name);
+}
+
 const kinds = {
   start: '/',
   tag: '/tags/spaceflight/',
@@ -85,7 +95,7 @@ for (const width of [390, 1280]) {
 const focused = (page, selector) => page.evaluate((s) => document.activeElement.matches(s), selector);
 
 // An actor with accents, without them, by keyboard alone.
-{
+await part('search, copying and filter', async () => {
   const page = await open();
   await page.goto(`${SITE}/`);
   await page.keyboard.press('Tab');
@@ -121,11 +131,10 @@ const focused = (page, selector) => page.evaluate((s) => document.activeElement.
   await page.waitForFunction(() => document.querySelector('.shown').textContent === '1 name');
   expect((await page.locator('.letter li:visible').count()) === 1, 'the filter leaves more than one name');
   await page.context().close();
-  console.log('search, copying and filter');
-}
+});
 
 // The form leads to a feed that parses.
-{
+await part('the form', async () => {
   const page = await open();
   await page.goto(`${SITE}/build/`);
   await page.focus('#tag-0');
@@ -152,11 +161,10 @@ const focused = (page, selector) => page.evaluate((s) => document.activeElement.
   await page.goto(`${SITE}/build/?tag=nosuchtag`);
   expect((await page.textContent('[role=alert]')).includes('nosuchtag'), 'the form does not say what is wrong');
   await page.context().close();
-  console.log('the form');
-}
+});
 
 // What was changed is told.
-{
+await part('history and corrections', async () => {
   const page = await open();
   await page.goto(`${SITE}/events/pages/accent/`);
   const history = await page.textContent('.history');
@@ -164,11 +172,10 @@ const focused = (page, selector) => page.evaluate((s) => document.activeElement.
   await page.goto(`${SITE}/tags/spaceflight/`);
   expect((await page.locator('.entries .mark').count()) === 1, 'the correction is not marked');
   await page.context().close();
-  console.log('history and corrections');
-}
+});
 
 // Without JavaScript.
-{
+await part('without JavaScript', async () => {
   const page = await open({ javaScriptEnabled: false });
   await page.goto(`${SITE}/`);
   expect(!(await page.locator('button.copy').first().isVisible()), 'there is a copy button without script');
@@ -186,11 +193,10 @@ const focused = (page, selector) => page.evaluate((s) => document.activeElement.
   await page.click('form.build button');
   await page.waitForURL('**/build/?**');
   await page.context().close();
-  console.log('without JavaScript');
-}
+});
 
 // The static folder, where nobody answers a question: find.js does.
-{
+await part('the static folder', async () => {
   const types = { html: 'text/html; charset=utf-8', css: 'text/css', js: 'text/javascript', json: 'application/json', svg: 'image/svg+xml' };
   const server = createServer(async (request, response) => {
     let path = normalize(decodeURIComponent(new URL(request.url, 'http://x').pathname));
@@ -212,8 +218,7 @@ const focused = (page, selector) => page.evaluate((s) => document.activeElement.
   expect((await page.textContent('h1')) === 'Not found', 'the page 404.html is another');
   await page.context().close();
   server.close();
-  console.log('the static folder');
-}
+});
 
 await browser.close();
 if (faults > 0) {

@@ -2,55 +2,36 @@ package web
 
 import (
 	"fmt"
-	"io"
-	"log/slog"
-	"net/url"
 	"testing"
-	"time"
 
-	"tocsin/event"
 	"tocsin/feed"
-	"tocsin/timeline"
 )
 
-// BenchmarkQuery asks a site of 5,000 events for feeds that are not kept. n is how
-// many entries the answer has.
-func BenchmarkQuery(b *testing.B) {
-	style := &feed.Style{Title: "Record", URL: "https://example.org", Authority: "example.org,2025", Content: feed.Full, MaxEntries: 50}
-	site := New(Options{Style: style, Formats: feed.Formats(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	catalog := feed.NewCatalog(style, 1, nil)
-	var entries []*feed.Entry
-	for i := range 5000 {
-		e := &event.Event{
-			ID: fmt.Sprint("e", i), Title: "Event", Importance: i%10 + 1, Status: "confirmed", Date: event.Date{Time: at},
-			Tags:   []string{fmt.Sprint("a", i%2), fmt.Sprint("b", i%500), fmt.Sprint("c", i), "Some Tag", "other"},
-			Actors: []string{fmt.Sprint("Person Number ", i%50), "Everybody Else"},
-		}
-		e.Seal()
-		entries = append(entries, style.NewEntry(feed.Known{ID: "tag:example.org,2025:" + e.ID, Event: e, Published: at, Updated: at.Add(time.Duration(i) * time.Millisecond)},
-			func(t timeline.Topic) string { return event.Slug(t.Key) }))
+// BenchmarkFolderTurn writes what one event changes of 2,000 with 4,000 tags.
+func BenchmarkFolderTurn(b *testing.B) {
+	s := newTestSite(b, "https://example.org")
+	s.style.MaxEntries = 50
+	event := func(i, turn int) Update {
+		return s.setOnly(fmt.Sprintf("event-%d", i), fmt.Sprintf("Title %d", turn), fmt.Sprintf("tags: [tag-%d, tag-%d, tag-%d]", i%50, i, 2000+i), "Text.", at)
 	}
-	catalog.Fill(entries, nil)
-	site.Update(Update{Events: entries, Feeds: catalog.Touched(func(string) bool { return true })})
-	for _, query := range []string{
-		"tag=c77&tag=some-tag", "tag=b7&actor=person-number-7", "tag=a1&tag=b6", "tag=a1&min_importance=10",
-		"min_importance=10&status=confirmed", "not_tag=a1", "any_tag=b1&any_tag=b2", "tag=some-tag&tag=other&actor=everybody-else",
-	} {
-		v, err := url.ParseQuery(query)
-		if err != nil {
+	var events []*feed.Entry
+	for i := range 2000 {
+		events = append(events, event(i, 0).Events...)
+	}
+	u := Update{Events: events, Feeds: s.touched(at)}
+	s.Update(u)
+	d := &Folder{Dir: b.TempDir(), Site: s.Site}
+	if err := d.Write(u, true); err != nil {
+		b.Fatal(err)
+	}
+	turn := 0
+	for b.Loop() {
+		turn++
+		u := event(7, turn)
+		u.Feeds = s.touched(at)
+		s.Update(u)
+		if err := d.Write(u, false); err != nil {
 			b.Fatal(err)
 		}
-		b.Run(query, func(b *testing.B) {
-			n := 0
-			for b.Loop() {
-				site.queries.Purge()
-				f, err := site.query(v)
-				if err != nil {
-					b.Fatal(err)
-				}
-				n = f.Total
-			}
-			b.ReportMetric(float64(n), "n")
-		})
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // tree returns the files below dir by their path.
-func tree(t *testing.T, dir string) map[string]fs.FileInfo {
+func tree(t testing.TB, dir string) map[string]fs.FileInfo {
 	t.Helper()
 	all := make(map[string]fs.FileInfo)
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {

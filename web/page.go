@@ -498,7 +498,7 @@ const maxFound = 100
 // findPage lists the names that fit a question; without one it asks. A static
 // folder has the latter, and find.js answers there.
 func (s *Site) findPage(q string) (*document, error) {
-	d := s.data("find/", "Find a tag or an actor", nil)
+	d := s.data("find/", "Find", nil)
 	d.Script, d.NoIndex = true, true
 	d.Question, d.Answered = q, q != ""
 	names := s.indexed().names()

@@ -24,13 +24,13 @@ var at = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 // testSite is a site with the catalog that its feeds come from.
 type testSite struct {
 	*Site
-	t       *testing.T
+	t       testing.TB
 	style   *feed.Style
 	catalog *feed.Catalog
 	entries map[string]*feed.Entry // by event id
 }
 
-func newTestSite(t *testing.T, address string, formats ...feed.Format) *testSite {
+func newTestSite(t testing.TB, address string, formats ...feed.Format) *testSite {
 	t.Helper()
 	style := &feed.Style{
 		Title: "Record", URL: address, Authority: "example.org,2025", Language: "en",
@@ -114,7 +114,7 @@ func (s *testSite) get(method, path string, header ...string) *http.Response {
 	return w.Result()
 }
 
-func text(t *testing.T, r *http.Response) string {
+func text(t testing.TB, r *http.Response) string {
 	t.Helper()
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
