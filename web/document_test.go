@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,6 +166,34 @@ func TestPagesFollow(t *testing.T) {
 			t.Fatalf("%d MB are kept", len(x.made))
 		}
 	}
+}
+
+// Pages are read while events change; none is older than what was published
+// before it was asked for.
+func TestPagesConcurrently(t *testing.T) {
+	s := filled(t, "https://example.org")
+	var turns []string // their titles
+	for i := range 21 {
+		turns = append(turns, fmt.Sprintf("Title of turn %d.", i))
+	}
+	var published atomic.Int64
+	var readers sync.WaitGroup
+	for _, path := range []string{"/", "/tags/", "/tags/supreme-court/", "/names.json", "/feeds.opml", "/find/?q=court", "/build/?tag=supreme-court"} {
+		readers.Go(func() {
+			for turn := published.Load(); turn < 20; turn = published.Load() {
+				r := s.get("GET", path)
+				if body := text(t, r); r.StatusCode != 200 || path == "/tags/supreme-court/" && turn > 0 && !slices.ContainsFunc(turns[turn:], func(n string) bool { return strings.Contains(body, n) }) {
+					t.Errorf("%s after turn %d: %d\n%s", path, turn, r.StatusCode, body)
+					return
+				}
+			}
+		})
+	}
+	for turn, title := range turns {
+		s.Update(s.set("2025/raid", title, "tags: [Supreme Court]", "Text.", at.Add(time.Duration(turn)*time.Hour)))
+		published.Store(int64(turn))
+	}
+	readers.Wait()
 }
 
 func TestFindPage(t *testing.T) {

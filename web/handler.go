@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -57,54 +58,63 @@ func (s *Site) serveDocument(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, to, http.StatusMovedPermanently)
 		return
 	}
-	x := s.indexed() // before anything is read: what is made of later events is not kept as its own
-	if m := x.pages.get(path); m != nil && r.URL.RawQuery == "" {
-		s.send(w, r, m)
-		return
+	var doc *document
+	var m *made
+	var err error
+	switch {
+	case path == "find/" && r.URL.RawQuery != "":
+		doc, m, err = ready(s.findPage(r.URL.Query().Get("q")))
+	case path == "build/" && r.URL.RawQuery != "":
+		doc, m, err = ready(s.buildPage(r.URL.Query()))
+	default:
+		doc, m, err = s.kept(path)
 	}
-	doc, keep, err := s.answer(path, r.URL)
-	if err != nil {
+	switch {
+	case err != nil:
 		s.fail(w, r, err)
-		return
-	}
-	switch doc.status {
-	case http.StatusOK:
-	case http.StatusMovedPermanently:
+	case m != nil:
+		s.send(w, r, m)
+	case doc.status == http.StatusMovedPermanently:
 		http.Redirect(w, r, doc.to, doc.status)
-		return
 	default:
 		s.sendMissing(w, doc)
-		return
+	}
+}
+
+// kept returns what stands at a path, ready to be served where there is something.
+// However many ask at once, it is made once, and kept until the next Update.
+func (s *Site) kept(path string) (*document, *made, error) {
+	x := s.indexed() // before anything is read: what is made of later events is not kept as its own
+	if m := x.pages.get(path); m != nil {
+		return nil, m, nil
+	}
+	type answer struct {
+		doc *document
+		m   *made
+	}
+	v, err, _ := s.making.Do(fmt.Sprintf("document %p %q", x, path), func() (any, error) {
+		doc, m, err := ready(s.document(path))
+		if m != nil {
+			x.pages.keep(path, m)
+		}
+		return answer{doc, m}, err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return v.(answer).doc, v.(answer).m, nil
+}
+
+// ready compresses a document that is one.
+func ready(doc *document, err error) (*document, *made, error) {
+	if err != nil || doc.status != http.StatusOK {
+		return doc, nil, err
 	}
 	v, err := newVariant(doc.body)
 	if err != nil {
-		s.fail(w, r, err)
-		return
+		return nil, nil, err
 	}
-	m := &made{v, doc.mime}
-	if keep {
-		x.pages.keep(path, m)
-	}
-	s.send(w, r, m)
-}
-
-// answer makes what stands at a path. keep says that it answers all requests for
-// it, whatever they ask behind the path and whenever: the page of a tag that no
-// event has is gone one day.
-func (s *Site) answer(path string, u *url.URL) (doc *document, keep bool, err error) {
-	if u.RawQuery != "" {
-		switch path {
-		case "find/":
-			doc, err = s.findPage(u.Query().Get("q"))
-			return doc, false, err
-		case "build/":
-			doc, err = s.buildPage(u.Query())
-			return doc, false, err
-		}
-	}
-	doc, err = s.document(path)
-	f := s.Feed(strings.TrimSuffix(path, "/"))
-	return doc, f == nil || !f.Empty(), err
+	return doc, &made{v, doc.mime}, nil
 }
 
 func (s *Site) send(w http.ResponseWriter, r *http.Request, m *made) {
