@@ -94,7 +94,7 @@ func (s *Site) kept(path string) (*document, *made, error) {
 	}
 	v, err, _ := s.making.Do(fmt.Sprintf("document %p %q", x, path), func() (any, error) {
 		doc, m, err := ready(s.document(path))
-		if m != nil {
+		if m != nil && !doc.fleeting {
 			x.pages.keep(path, m)
 		}
 		return answer{doc, m}, err

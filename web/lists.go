@@ -18,7 +18,7 @@ import (
 // opml lists feeds for a reader's import.
 func (s *Site) opml(feeds []*feed.Feed) (*document, error) {
 	body, err := feed.OPML(s.o.Style, feeds, s.o.Formats[0])
-	return &document{http.StatusOK, opmlType, body, ""}, err
+	return &document{status: http.StatusOK, mime: opmlType, body: body}, err
 }
 
 // topicOPML lists all feeds of a kind, or that of one topic and of those beside
@@ -166,7 +166,7 @@ func sitemapXML(root, each string, places []place) (*document, error) {
 		b.WriteByte('\n')
 	}
 	b.WriteString("</" + root + ">\n")
-	return &document{http.StatusOK, "application/xml; charset=utf-8", b.Bytes(), ""}, nil
+	return &document{status: http.StatusOK, mime: "application/xml; charset=utf-8", body: b.Bytes()}, nil
 }
 
 // robots keeps crawlers from addresses of which there are as many as questions.

@@ -26,6 +26,8 @@ type document struct {
 	mime   string
 	body   []byte
 	to     string // where a 301 leads
+	// fleeting says that time alone may change it.
+	fleeting bool
 }
 
 // The media types of documents.
@@ -86,9 +88,9 @@ func (s *Site) document(path string) (*document, error) {
 		return s.opml(s.indexed().listed())
 	case path == "names.json":
 		body, err := namesJSON(s.indexed().names())
-		return &document{http.StatusOK, "application/json", body, ""}, err
+		return &document{status: http.StatusOK, mime: "application/json", body: body}, err
 	case path == "robots.txt":
-		return &document{http.StatusOK, "text/plain; charset=utf-8", s.robots(), ""}, nil
+		return &document{status: http.StatusOK, mime: "text/plain; charset=utf-8", body: s.robots()}, nil
 	case strings.HasPrefix(path, "sitemap"):
 		return s.sitemapAt(path)
 	case path == "404.html":
@@ -112,7 +114,7 @@ func (s *Site) document(path string) (*document, error) {
 	}
 	if mime, ok := fixed(path); ok {
 		body, err := files.ReadFile("page/" + path)
-		return &document{http.StatusOK, mime, body, ""}, err
+		return &document{status: http.StatusOK, mime: mime, body: body}, err
 	}
 	return s.missing(http.StatusNotFound, path)
 }
@@ -268,7 +270,7 @@ func (s *Site) render(status int, name string, d pageData) (*document, error) {
 	if err := pages[name].ExecuteTemplate(&b, "layout", d); err != nil {
 		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
-	return &document{status, htmlType, b.Bytes(), ""}, nil
+	return &document{status: status, mime: htmlType, body: b.Bytes()}, nil
 }
 
 func (s *Site) home() (*document, error) {
@@ -349,7 +351,11 @@ func (s *Site) topicPage(kind timeline.TopicKind, slug string) (*document, error
 	if f.Total > 0 {
 		d.OPML = d.here() + "feeds.opml"
 	}
-	return s.render(http.StatusOK, "topic", d)
+	doc, err := s.render(http.StatusOK, "topic", d)
+	if err == nil {
+		doc.fleeting = f.Empty() // it will be gone
+	}
+	return doc, err
 }
 
 // beside links to the topics of a kind that most often stand with a feed's own
