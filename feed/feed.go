@@ -130,6 +130,11 @@ func (f *Feed) Hub() string {
 // URL is the feed's address in a format.
 func (f *Feed) URL(format Format) string { return f.url(f.archive, format) }
 
+// FeedURL is the address of the feed with a path in a format.
+func (s *Style) FeedURL(path string, format Format) string {
+	return (&Feed{Path: path, style: s}).URL(format)
+}
+
 // url is the address of the current document or, with a name, of an archive.
 func (f *Feed) url(archive string, format Format) string {
 	path, query := f.Path, f.query

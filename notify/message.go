@@ -71,21 +71,25 @@ type Change struct {
 // Event is the `event` of the webhook body: an event as messages carry it, with
 // its public addresses.
 type Event struct {
-	ID         string    `json:"id"`
-	Title      string    `json:"title"`
-	Date       string    `json:"date"`
-	Importance int       `json:"importance"`
-	Status     string    `json:"status"`
-	Location   string    `json:"location"`
-	Tags       []string  `json:"tags"`
-	Actors     []string  `json:"actors"`
-	Summary    string    `json:"summary"`
-	Sources    []Source  `json:"sources"`
-	URL        string    `json:"url"`
-	FeedID     string    `json:"feed_id"`
-	Revision   string    `json:"revision"`
-	Published  time.Time `json:"published"`
-	Updated    time.Time `json:"updated"`
+	ID         string   `json:"id"`
+	Title      string   `json:"title"`
+	Date       string   `json:"date"`
+	Importance int      `json:"importance"`
+	Status     string   `json:"status"`
+	Location   string   `json:"location"`
+	Tags       []string `json:"tags"`
+	Actors     []string `json:"actors"`
+	Summary    string   `json:"summary"`
+	Sources    []Source `json:"sources"`
+	URL        string   `json:"url"`
+	// Feed is the address of a feed with this event and what is like it: that of
+	// its first tag, or of everything where it has none. The generic webhook's
+	// body, which is promised, is without it.
+	Feed      string    `json:"feed,omitempty"`
+	FeedID    string    `json:"feed_id"`
+	Revision  string    `json:"revision"`
+	Published time.Time `json:"published"`
+	Updated   time.Time `json:"updated"`
 }
 
 // Source is a reference that backs an event.
@@ -120,6 +124,9 @@ type Sender interface {
 type Answer struct {
 	Status int // HTTP status; 0 where none came
 	Text   string
+	// RemoteID is what the sink calls the message, where it says so and can change
+	// it later; it is no secret.
+	RemoteID string
 }
 
 // SendError is a delivery attempt that failed. Its text holds no secret: no

@@ -43,8 +43,9 @@ type Rule struct {
 // Noted is a timeline.Change with what messages say of the event beside it.
 type Noted struct {
 	timeline.Change
-	// URL is the address of the event's page, EntryID its id in feeds.
-	URL, EntryID       string
+	// URL is the address of the event's page, Feed that of a feed that it stands
+	// in, EntryID its id in feeds.
+	URL, Feed, EntryID string
 	Published, Updated time.Time
 }
 
@@ -120,7 +121,7 @@ func (c *Noted) item(kind Kind) Item {
 		Event: Event{
 			ID: e.ID, Title: e.Title, Date: e.Date.String(), Importance: e.Importance, Status: e.Status,
 			Location: e.Location, Tags: list(e.Tags), Actors: list(e.Actors), Summary: e.Summary(summaryRunes),
-			Sources: sources(e.Sources), URL: c.URL, FeedID: c.EntryID, Revision: e.Revision,
+			Sources: sources(e.Sources), URL: c.URL, Feed: c.Feed, FeedID: c.EntryID, Revision: e.Revision,
 			Published: c.Published, Updated: c.Updated,
 		},
 	}

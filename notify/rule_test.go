@@ -156,6 +156,7 @@ func TestMessage(t *testing.T) {
 	after.Seal()
 	c := updated(before, after)
 	c.URL, c.EntryID, c.Published, c.Updated = "https://example.org/events/x/", "tag:x", published, changed
+	c.Feed = "https://example.org/feeds/tags/a.atom"
 	r := rule(event.Match{MinImportance: 9}, all, event.Title)
 	planned := Plan([]Rule{r}, []Noted{c}, site, now)
 	want := []Planned{{Sink: "s", Message: Message{
@@ -168,7 +169,7 @@ func TestMessage(t *testing.T) {
 			Event: Event{
 				ID: "x", Title: "New", Date: "2025-01-28", Importance: 9, Status: "confirmed", Location: "Sydney", Tags: []string{"a"},
 				Actors: []string{"B", "C"}, Summary: "First paragraph.", Sources: []Source{{"T", "https://a.example"}},
-				URL: "https://example.org/events/x/", FeedID: "tag:x", Revision: after.Revision, Published: published, Updated: changed,
+				URL: "https://example.org/events/x/", Feed: "https://example.org/feeds/tags/a.atom", FeedID: "tag:x", Revision: after.Revision, Published: published, Updated: changed,
 			},
 		}},
 	}}}

@@ -455,11 +455,25 @@ func (w *wheel) describe(told []ledger.Told) []notify.Noted {
 	all := make([]notify.Noted, len(told))
 	for i, t := range told {
 		all[i] = notify.Noted{
-			Change: t.Change, URL: w.style.EventPage(t.Event.ID), EntryID: t.After.EntryID,
+			Change: t.Change, URL: w.style.EventPage(t.Event.ID), Feed: w.feedOf(t.Event), EntryID: t.After.EntryID,
 			Published: t.After.Published, Updated: t.After.Updated,
 		}
 	}
 	return all
+}
+
+// feedOf returns the address of the feed that a message of an event offers: that of
+// its first tag which has one, or else of everything, in the first format.
+func (w *wheel) feedOf(e *event.Event) string {
+	path := feed.AllPath
+	for _, t := range timeline.Topics(e) {
+		p := string(t.Kind) + "/" + w.ledger.Slug(t)
+		if t.Kind == timeline.Tag && !w.ledger.Feed(p).Modified.IsZero() {
+			path = p
+			break
+		}
+	}
+	return w.style.FeedURL(path, w.formats[0])
 }
 
 // report logs the faults that have come and gone since the last look.
