@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,8 @@ const (
 // rules: 2xx is success; 408, 425, 429, 5xx and network faults may be tried
 // again; 410 is the end of the address; everything else is permanent. A redirect
 // is permanent too: a POST does not survive most of them, and a signed body
-// should not go where nobody configured it to.
+// should not go where nobody configured it to. What a tool says in the body of its
+// answers is its own ruling's to read.
 type poster struct {
 	name, kind string
 	url        *url.URL
@@ -54,6 +56,34 @@ type poster struct {
 	timeout    time.Duration
 	now        func() time.Time
 	redact     *redactor
+	// ruling reads the body of an answer; nil reads nothing in it.
+	ruling func(status int, body []byte) ruling
+	// lost is set where 404 is the end of an address, as 410 is.
+	lost bool
+}
+
+// ruling is what a tool says in the body of an answer.
+type ruling struct {
+	// status stands for the status of the answer, which is not what happened: the
+	// failure behind a 200; 0: it stands for itself.
+	status int
+	// retryAfter is how many seconds the tool wants to be left alone; 0: the
+	// header Retry-After says.
+	retryAfter float64
+	// remoteID is what the tool calls the message that it took.
+	remoteID string
+}
+
+// reader makes a ruling of the JSON that a tool answers: read is called with what
+// was decoded. A body that is something else, or broke off, says nothing.
+func reader[T any](read func(status int, body T) ruling) func(int, []byte) ruling {
+	return func(status int, body []byte) ruling {
+		var v T
+		if json.Unmarshal(body, &v) != nil {
+			return ruling{}
+		}
+		return read(status, v)
+	}
 }
 
 // String names the sink.
@@ -144,9 +174,24 @@ func newTransport() *http.Transport {
 // keep cookies, and fail with the address in its text where a Location is
 // malformed.
 func (p *poster) post(ctx context.Context, body []byte, header http.Header) (notify.Answer, error) {
+	return p.send(ctx, http.MethodPost, p.url, body, header)
+}
+
+// asJSON is the header of a body in JSON.
+func asJSON() http.Header { return http.Header{"Content-Type": {"application/json; charset=utf-8"}} }
+
+// withQuery returns u with another query.
+func withQuery(u *url.URL, query url.Values) *url.URL {
+	to := *u
+	to.RawQuery = query.Encode()
+	return &to
+}
+
+// send is post with another method, or to an address below the configured one.
+func (p *poster) send(ctx context.Context, method string, to *url.URL, body []byte, header http.Header) (notify.Answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(attempt, http.MethodPost, p.url.String(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(attempt, method, to.String(), bytes.NewReader(body))
 	if err != nil {
 		return notify.Answer{}, &notify.SendError{Permanent: true, Err: errors.New("url: no request can be made to it")}
 	}
@@ -173,7 +218,12 @@ func (p *poster) judge(resp *http.Response, body []byte) (notify.Answer, error) 
 	if !redirect { // whose body is the address to go to
 		answer.Text = p.answerText(body)
 	}
-	if code/100 == 2 {
+	var said ruling
+	if p.ruling != nil {
+		said = p.ruling(code, body)
+	}
+	if code/100 == 2 && said.status == 0 {
+		answer.RemoteID = said.remoteID
 		return answer, nil
 	}
 	words := strings.TrimSpace(fmt.Sprintf("status %d %s", code, http.StatusText(code)))
@@ -181,10 +231,17 @@ func (p *poster) judge(resp *http.Response, body []byte) (notify.Answer, error) 
 	if answer.Text != "" {
 		fail.Err = fmt.Errorf("%s: %s", words, answer.Text)
 	}
+	if code/100 == 2 {
+		code = said.status
+		fail.Err = fmt.Errorf("%w (the answer says %d)", fail.Err, code)
+	}
 	switch {
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
 		fail.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), p.now())
-	case code == http.StatusGone:
+		if said.retryAfter > 0 {
+			fail.RetryAfter = time.Duration(min(said.retryAfter, maxRetryAfter.Seconds()) * float64(time.Second))
+		}
+	case code == http.StatusGone, code == http.StatusNotFound && p.lost:
 		fail.Permanent, fail.Gone = true, true
 	case redirect:
 		fail.Permanent = true

@@ -29,9 +29,10 @@ type redactor struct {
 	longest int            // bytes of the longest
 }
 
-func newRedactor(c Config, u *url.URL) *redactor {
-	secrets := append([]string{c.URL, u.String(), u.RequestURI(), u.Host, u.Hostname(),
-		u.Path, u.EscapedPath(), u.RawQuery, u.Fragment}, c.Secrets...)
+func newRedactor(c Config, u *url.URL, more ...string) *redactor {
+	secrets := append(more, c.URL, u.String(), u.RequestURI(), u.Host, u.Hostname(),
+		u.Path, u.EscapedPath(), u.RawQuery, u.Fragment)
+	secrets = append(secrets, c.Secrets...)
 	for _, s := range c.Secrets {
 		secrets = append(secrets, strings.TrimPrefix(s, "whsec_"))
 	}
@@ -97,7 +98,10 @@ func newRedactor(c Config, u *url.URL) *redactor {
 // ordinary says that a part of a path is a word which the tools' own
 // documentation prints.
 func ordinary(segment string) bool {
-	return slices.Contains([]string{"api", "hook", "hooks", "webhook", "webhooks", "services", "workflows", "triggers"}, segment)
+	return slices.Contains([]string{
+		"api", "hook", "hooks", "webhook", "webhooks", "services", "workflows", "triggers", // Slack and its like, Discord, Teams
+		"spaces", "messages", "message", "sendMessage", "_matrix", "client", "rooms", "send", "m.room.message",
+	}, segment)
 }
 
 func (r *redactor) clean(s string) string {

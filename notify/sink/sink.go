@@ -7,9 +7,9 @@
 //  1. it renders the message as its tool's payload. Rendering is pure (message
 //     and configuration in, bytes out) and never refuses a message for its size:
 //     what is too long for the tool is cut, the least important part first.
-//     webhook.go, slack.go and websub.go hold one tool each, with its limits and their
-//     sources; message.go what the chat tools share: words for changes, cutting,
-//     templates;
+//     A file holds one tool, with its limits and their sources. What the chat tools
+//     share is in message.go (words for changes, cutting, templates), card.go (the
+//     parts of a message and how they become fewer) and escape.go;
 //  2. it posts the payload once (post.go). There are no attempts in here and no
 //     waiting: that is the outbox's duty, which has to know of every attempt;
 //  3. it reads the answer into a notify.Answer and, where the message was not
@@ -56,9 +56,8 @@ type Config struct {
 
 	// Title and Body replace the title and the body of chat messages, of a batch
 	// and of a test message too; nil is the built-in form. They are executed with
-	// a TemplateData. What they print is text of the tool's own markup with its
-	// control characters escaped: in Slack *bold* works, a link or a mention does
-	// not. One that fails is reported to Logger, and the built-in form is sent.
+	// a TemplateData. What they print is plain text: every character of the tool's
+	// markup is escaped, as in events, but for Slack's emphasis. One that fails is reported to Logger, and the built-in form is sent.
 	// The generic webhook has its fixed body and does not use them.
 	Title, Body *template.Template
 
@@ -89,6 +88,8 @@ func kinds() []kind {
 	return []kind{
 		{"webhook", newWebhook},
 		{"slack", newSlack},
+		{"discord", newDiscord},
+		{"telegram", newTelegram},
 		{"websub", newWebSub},
 	}
 }

@@ -47,6 +47,7 @@ func sampleEvent() notify.Event {
 			{Title: "Printed gazette, no address", URL: ""},
 		},
 		URL:    "https://timeline.example/events/2025/01-28--inspectors/",
+		Feed:   "https://timeline.example/feeds/tags/courts.atom",
 		FeedID: "tag:timeline.example,2025:inspectors", Revision: "0123456789abcdef0123456789abcdef",
 		Published: time.Date(2025, 1, 28, 20, 0, 0, 0, time.FixedZone("", 3600)), Updated: moment(),
 	}
@@ -96,6 +97,7 @@ func worst(text string) notify.Item {
 		ID: repeat(text, 500), Title: repeat(text, 10_000), Date: "2025-01-28", Importance: 10,
 		Status: repeat(text, 1000), Location: repeat(text, 1000), Summary: repeat(text, 5000),
 		URL:    "https://timeline.example/" + url.PathEscape(repeat(text, 100)) + "/?x=@here&<!channel>|y",
+		Feed:   "https://timeline.example/feeds/tags/" + url.PathEscape(repeat(text, 100)) + ".atom",
 		FeedID: "tag:timeline.example,2025:" + repeat(text, 100), Revision: "0123456789abcdef0123456789abcdef",
 	}
 	for i := range 200 {
@@ -192,6 +194,33 @@ func newSink(t *testing.T, c Config) notify.Sender {
 	return s
 }
 
+// below returns a path that a sink of a type can have at the end of its address,
+// and what its query needs.
+func below(typ string) (path string, query url.Values) {
+	switch typ {
+	case "telegram":
+		return "/bot123:a-token/sendMessage", url.Values{"chat_id": {"-1001234"}}
+	case "matrix":
+		return "/_matrix/client/v3/rooms/!room:example.org", url.Values{"access_token": {"a-token"}}
+	case "zulip":
+		return "/api/v1/messages", url.Values{"to": {"general"}}
+	case "ntfy":
+		return "/alerts", nil
+	case "gotify":
+		return "/message", url.Values{"token": {"a-token"}}
+	}
+	return "/path", url.Values{"q": {"1"}}
+}
+
+// address is that of a sink of a type at base.
+func address(typ, base string) string {
+	path, query := below(typ)
+	if typ == "zulip" && !strings.Contains(base, "@") {
+		base = strings.Replace(base, "://", "://bot%40example.org:a-key@", 1)
+	}
+	return base + path + "?" + query.Encode()
+}
+
 func sample() notify.Delivery {
 	m := messages()["new"]
 	m.Feeds = []string{"https://timeline.example/feeds/all.atom"} // for websub, which tells of nothing else
@@ -199,11 +228,11 @@ func sample() notify.Delivery {
 }
 
 func TestTypes(t *testing.T) {
-	if got, want := Types(), []string{"webhook", "slack", "websub"}; !slices.Equal(got, want) {
+	if got, want := Types(), []string{"webhook", "slack", "discord", "telegram", "websub"}; !slices.Equal(got, want) {
 		t.Errorf("Types() = %q, want %q", got, want)
 	}
 	for _, typ := range Types() {
-		if _, err := New(Config{Name: "a", Type: typ, URL: "https://example.org/"}); err != nil {
+		if _, err := New(Config{Name: "a", Type: typ, URL: address(typ, "https://example.org")}); err != nil {
 			t.Errorf("%s: %v", typ, err)
 		}
 	}
@@ -218,7 +247,7 @@ func TestNewRefuses(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{"type", func(c *Config) { c.Type = "pager" }, `sink newsroom: type "pager" is not known; known are ["webhook" "slack" "websub"]`},
+		{"type", func(c *Config) { c.Type = "pager" }, `sink newsroom: type "pager" is not known; known are ` + fmt.Sprintf("%q", Types())},
 		{"no address", func(c *Config) { c.URL = "" }, "sink newsroom: url: not an absolute http or https address"},
 		{"relative", func(c *Config) { c.URL = "/hush" }, "sink newsroom: url: not an absolute http or https address"},
 		{"scheme", func(c *Config) { c.URL = "ftp://hush/hush" }, "sink newsroom: url: not an absolute http or https address"},
@@ -246,7 +275,7 @@ func TestNewRefuses(t *testing.T) {
 
 func TestEmptyMessage(t *testing.T) {
 	for _, typ := range Types() {
-		s := newSink(t, Config{Type: typ, URL: "https://example.org/"})
+		s := newSink(t, Config{Type: typ, URL: address(typ, "https://example.org")})
 		_, err := s.Send(t.Context(), notify.Delivery{})
 		var fail *notify.SendError
 		if !errors.As(err, &fail) || !fail.Permanent {
@@ -262,8 +291,14 @@ func secretive(typ, base string) Config {
 		panic(err)
 	}
 	u.User = url.UserPassword("hush-user", "hush/pass+word")
-	u.Path = "/services/T0hush/B0hush/hush<&>\"x y"
+	path, query := below(typ)
+	u.Path = "/services/T0hush/B0hush/hush<&>\"x y" + strings.NewReplacer("a-token", "hush-token", "room", "hush-room", "alerts", "hush-topic").Replace(path)
 	u.RawQuery = "token=hush%2Fquery%2Bx%3D%26&hushflag&x=1"
+	for name := range query {
+		if name != "token" {
+			u.RawQuery += "&" + name + "=hush-" + name
+		}
+	}
 	u.Fragment = "hush-fragment"
 	return Config{
 		Name: "newsroom", Type: typ, URL: u.String(),

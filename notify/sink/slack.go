@@ -3,7 +3,6 @@ package sink
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 	"unicode/utf16"
@@ -53,8 +52,7 @@ func (s *slack) Send(ctx context.Context, d notify.Delivery) (notify.Answer, err
 	if len(d.Message.Items) == 0 {
 		return notify.Answer{}, errEmpty()
 	}
-	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-	return s.post(ctx, s.render(d.Message), header)
+	return s.post(ctx, s.render(d.Message), asJSON())
 }
 
 // The payload, as much of it as is used.
@@ -103,26 +101,11 @@ func (s *slack) message(m notify.Message, title, body *string, percent int) slac
 	first := m.Items[0]
 	batch := m.Type == notify.TypeBatch
 
-	head := fmt.Sprintf("%s: %s", kindWord(m, first), titleOf(first.Event))
-	if batch {
-		head = counted(len(m.Items))
-		if name := oneLine(m.Timeline); name != "" {
-			head += " in " + name
-		}
-	}
-	text := summaryLine(m, part(slackTitle))
-	if title != nil {
-		head = *title
-		if m.Type == notify.TypeTest {
-			head = kindWord(m, first) + ": " + head
-		}
-		text = head
-	}
-
+	head, text := headline(m, title, part(slackTitle))
 	out := slackMessage{Text: s.mrkdwn(text, 2*slackTitle)}
 	out.Blocks = append(out.Blocks, slackBlock{Type: "header", Text: s.plain(head, slackHeader)})
 	if m.Type == notify.TypeTest {
-		out.section("This is a test message: it was sent by hand, and nothing has changed.")
+		out.section(testNote)
 	}
 	switch {
 	case body != nil:
@@ -139,9 +122,16 @@ func (s *slack) message(m notify.Message, title, body *string, percent int) slac
 			}})
 		}
 	}
+	var about []string
 	if name := oneLine(m.Timeline); name != "" {
+		about = append(about, s.link(m.Home, name, slackContext))
+	}
+	if link := s.link(first.Event.Feed, "Feed", slackContext); !batch && strings.HasPrefix(link, "<") {
+		about = append(about, link)
+	}
+	if len(about) > 0 {
 		out.Blocks = append(out.Blocks, slackBlock{Type: "context", Elements: []slackElement{
-			{Type: "mrkdwn", Text: s.link(m.Home, name, slackContext), Verbatim: true},
+			{Type: "mrkdwn", Text: strings.Join(about, " · "), Verbatim: true},
 		}})
 	}
 	return out
@@ -162,21 +152,11 @@ func (s *slack) event(out *slackMessage, it notify.Item, percent int) {
 	}
 	out.section(s.mrkdwn(strings.TrimSpace(legible(it.Event.Summary)), part(slackSection)))
 
-	e, rank := it.Event, ""
-	if e.Importance != 0 {
-		rank = importance(e.Importance)
-	}
+	e := it.Event
 	var fields []slackText
-	for _, f := range []struct{ name, value string }{
-		{"Date", e.Date},
-		{"Importance", rank},
-		{"Status", e.Status},
-		{"Location", e.Location},
-		{"Tags", listed(e.Tags, slackNames)},
-		{"Actors", listed(e.Actors, slackNames)},
-	} {
+	for _, f := range facts(e, slackNames) {
 		label := "*" + f.name + "*\n"
-		if v := s.mrkdwn(oneLine(f.value), part(slackField)-len(label)); v != "" {
+		if v := s.mrkdwn(oneLine(f.text), part(slackField)-len(label)); v != "" {
 			fields = append(fields, slackText{"mrkdwn", label + v, true})
 		}
 	}

@@ -53,9 +53,13 @@ func TestValidators(t *testing.T) {
 		all["sample_"+name] = m
 	}
 	for _, typ := range Types() {
+		switch typ {
+		case "websub", "zulip": // of which it knows nothing
+			continue
+		}
 		for name, m := range all {
-			address, got := receiver(t)
-			s := newSink(t, Config{Type: typ, URL: address, Secrets: []string{secret}, Now: time.Now})
+			base, got := receiver(t)
+			s := newSink(t, Config{Type: typ, URL: address(typ, base), Secrets: []string{secret}, Now: time.Now})
 			if _, err := s.Send(t.Context(), notify.Delivery{ID: "msg_" + name, Message: m}); err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +79,11 @@ func TestValidators(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, file), payload, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			run("node", "check.mjs", typ, file)
+			if as := typ; as == "rocketchat" { // as it takes
+				run("node", "check.mjs", "mattermost", file)
+			} else {
+				run("node", "check.mjs", typ, file)
+			}
 		}
 	}
 }

@@ -1,0 +1,407 @@
+package sink
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"text/template"
+	"time"
+
+	"tocsin/notify"
+)
+
+// chats are the types whose messages are made of the same parts.
+func chats() []string {
+	return slices.DeleteFunc(Types(), func(typ string) bool { return slices.Contains([]string{"webhook", "slack", "websub"}, typ) })
+}
+
+// transport answers every request by itself and keeps the last.
+type transport struct {
+	last *http.Request
+	body []byte
+}
+
+func (tr *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	tr.last, tr.body = r, body
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("ok"))}, nil
+}
+
+// payload returns what a sink sends of m; a form as JSON.
+func payload(t *testing.T, c Config, m notify.Message) []byte {
+	t.Helper()
+	tr := &transport{}
+	c.Client = &http.Client{Transport: tr}
+	if c.URL == "" {
+		c.URL = address(c.Type, "https://chat.example")
+	}
+	if _, err := newSink(t, c).Send(t.Context(), notify.Delivery{ID: "msg_1", Sink: "newsroom", Message: m}); err != nil {
+		t.Fatal(err)
+	}
+	if tr.last.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+		return tr.body
+	}
+	form, err := url.ParseQuery(string(tr.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := make(map[string]string)
+	for name := range form {
+		flat[name] = form.Get(name)
+	}
+	return encode(flat)
+}
+
+func templated() (title, body *template.Template) {
+	return template.Must(template.New("title").Parse("{{.Kind}}: {{.Event.Title}} <!here> @channel\n{{.Event.Summary}}")),
+		template.Must(template.New("body").Parse("*{{.Kind}}* {{range .Items}}<{{.Event.URL}}|{{.Event.Title}}> [x]({{.Event.URL}})\n{{.Event.Summary}}{{end}} @everyone"))
+}
+
+func TestChatGolden(t *testing.T) {
+	for _, typ := range chats() {
+		all := messages()
+		all["worst"] = worstMessages()["mentions"]
+		batch := all["batch_long"]
+		batch.Items = batch.Items[:30]
+		all["batch_30"] = batch
+		delete(all, "batch_long")
+		for name, m := range all {
+			t.Run(typ+"/"+name, func(t *testing.T) { golden(t, typ+"_"+name, payload(t, Config{Type: typ}, m)) })
+		}
+		t.Run(typ+"/template", func(t *testing.T) {
+			title, body := templated()
+			golden(t, typ+"_template", payload(t, Config{Type: typ, Title: title, Body: body}, all["new"]))
+		})
+	}
+}
+
+// TestChatParts holds that every tool says all there is to say.
+func TestChatParts(t *testing.T) {
+	for _, typ := range chats() {
+		all := messages()
+		for name, words := range map[string][]string{
+			"new": {"New: Court orders", "importance 9", "2025-01-28", "confirmed", "Washington, D", "oversight", "Inspectors General", "A federal judge",
+				"docket 25", "https://example.org/plain", "Printed gazette", "https://timeline.example/events/2025/01-28--inspectors/", "https://timeline.example/feeds/tags/courts.atom"},
+			"raised":    {"Raised: Court orders", "importance 6 → 9", "status pending → confirmed"},
+			"withdrawn": {"Withdrawn: Court orders"},
+			"test":      {"Test: Court orders", "This is a test message"},
+			"batch":     {"2 changes, most important: Court orders", "https://timeline.example/events/2025/01-28--inspectors/", "Second"},
+			"batch_long": {"60 changes, most important: Event number 0", "Event number 2 of", "and 4", // 40 more, or a few more
+				"https://timeline.example/events/2025/02/"},
+		} {
+			text := strings.Join(texts(t, payload(t, Config{Type: typ}, all[name]), false), "\n")
+			text = strings.NewReplacer("\\", "", gap, "", "&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)
+			for _, w := range words {
+				if !strings.Contains(text, w) {
+					t.Errorf("%s, %s: no %q in\n%s", typ, name, w, text)
+				}
+			}
+		}
+	}
+}
+
+// texts are all strings of a payload; but for addresses, where only texts are
+// wanted.
+func texts(t *testing.T, payload []byte, only bool) (all []string) {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(payload, &v); err != nil {
+		t.Fatalf("%v in %.300s", err, payload)
+	}
+	var walk func(key string, v any)
+	walk = func(key string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, e := range v {
+				walk(k, e)
+			}
+		case []any:
+			for _, e := range v {
+				walk(key, e)
+			}
+		case string:
+			if !only || !slices.Contains([]string{"url", "click", "$schema", "threadKey"}, key) {
+				all = append(all, v)
+			}
+		}
+	}
+	walk("", v)
+	return all
+}
+
+// chatFaults looks in a payload for mentions, links, markup and characters that
+// nobody meant, and holds it to its tool's limits.
+func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
+	t.Helper()
+	fail := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	mention := regexp.MustCompile(`(?i)@(channel|here|everyone|all|\*\*all)`)
+	target := regexp.MustCompile(`\]\(([^()\s]*)\)`)
+	tag := regexp.MustCompile(`<[^>]*>`)
+	link := regexp.MustCompile(`^<a href="https?://(timeline\.example|example\.org)[^"<>]*">$`)
+	for _, s := range texts(t, payload, true) {
+		if strings.ContainsAny(s, "\u202e\u2066\x00\x1b\u2028\u0085") {
+			fail("an invisible character: %q", s)
+		}
+		if m := mention.FindString(s); m != "" {
+			fail("a mention %s: %s", m, s)
+		}
+		switch typ {
+		case "telegram", "matrix", "googlechat":
+			for _, m := range tag.FindAllString(s, -1) {
+				if !link.MatchString(m) && !slices.Contains([]string{"<b>", "</b>", "</a>", "<br>", "<p>", "</p>", "<ul>", "</ul>", "<li>", "</li>"}, m) && typ != "matrix" {
+					fail("a tag %s in %s", m, s)
+				}
+			}
+			s = link.ReplaceAllString(s, "")
+		case "discord", "mattermost", "gotify", "rocketchat", "zulip":
+			open := regexp.MustCompile(`(^|[^\\\x60])\]\(`)
+			for _, m := range open.FindAllStringIndex(s, -1) {
+				to := target.FindStringSubmatch(s[m[0]:])
+				if to == nil || !strings.HasPrefix(to[1], "https://timeline.example") && !strings.HasPrefix(to[1], "https://example.org") {
+					fail("a link in %s", s)
+				}
+			}
+			s = target.ReplaceAllString(s, "")
+			if strings.Contains(s, "://") {
+				fail("an address that links itself: %s", s)
+			}
+			for _, line := range strings.Split(s, "\n") {
+				if regexp.MustCompile("^\\s*(#+ |> |[*+] |\\d+[.)] |```|~~~|\\|)").MatchString(line) {
+					fail("a line that begins with markup: %s", line)
+				}
+			}
+		}
+	}
+	var p map[string]any
+	if err := json.Unmarshal(payload, &p); err != nil {
+		t.Fatal(err)
+	}
+	str := func(key string) string { s, _ := p[key].(string); return s }
+	switch typ {
+	case "discord":
+		var m discordMessage
+		if err := json.Unmarshal(payload, &m); err != nil || !discordFits(m) {
+			fail("over a limit, %v", err)
+		}
+		if !strings.Contains(string(payload), `"allowed_mentions":{"parse":[]}`) {
+			fail("mentions are allowed")
+		}
+		for _, f := range m.Embeds[0].Fields {
+			if f.Name == "" || f.Value == "" {
+				fail("an empty field, which Discord refuses")
+			}
+		}
+	case "telegram":
+		text := str("text")
+		read := tag.ReplaceAllString(text, "")
+		for _, e := range []string{"&lt;", "&gt;", "&amp;", "&#34;"} {
+			read = strings.ReplaceAll(read, e, "x")
+		}
+		if n := units(read); n > maxTelegram || n != telegramUnits(text) {
+			fail("%d units, counted as %d", n, telegramUnits(text))
+		}
+		for _, pair := range []string{"b", "a"} {
+			if strings.Count(text, "<"+pair+">")+strings.Count(text, "<"+pair+" ") != strings.Count(text, "</"+pair+">") {
+				fail("<%s> is not closed", pair)
+			}
+		}
+	}
+	return faults
+}
+
+func TestChatLimits(t *testing.T) {
+	all := worstMessages()
+	for name, m := range messages() {
+		all["sample_"+name] = m
+	}
+	title, body := templated()
+	for _, typ := range chats() {
+		for name, m := range all {
+			t.Run(typ+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				for form, c := range map[string]Config{"built-in": {Type: typ}, "template": {Type: typ, Title: title, Body: body}} {
+					p := payload(t, c, m)
+					for _, f := range chatFaults(t, typ, p) {
+						t.Errorf("%s: %.400s", form, f)
+					}
+					if !strings.HasPrefix(name, "sample_") {
+						continue
+					}
+					if again := payload(t, c, m); string(p) != string(again) {
+						t.Error("another payload each time")
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestChatAddresses holds which addresses and headers a tool takes, what it makes
+// of them, and what it says of others.
+func TestChatAddresses(t *testing.T) {
+	for _, tt := range chatAddresses() {
+		t.Run(tt.typ+" "+tt.url, func(t *testing.T) {
+			tr := &transport{}
+			s, err := New(Config{Name: "newsroom", Type: tt.typ, URL: tt.url, Headers: tt.headers, Client: &http.Client{Transport: tr}})
+			if err != nil {
+				if got := strings.TrimPrefix(err.Error(), "sink newsroom: "); got != tt.fault {
+					t.Errorf("got  %s\nwant %s", got, tt.fault)
+				}
+				return
+			}
+			if tt.fault != "" {
+				t.Fatalf("no error; want %s", tt.fault)
+			}
+			if _, err := s.Send(t.Context(), sample()); err != nil {
+				t.Fatal(err)
+			}
+			if got := tr.last.Method + " " + tr.last.URL.String(); got != tt.request {
+				t.Errorf("got  %s\nwant %s", got, tt.request)
+			}
+			for name, want := range tt.sent {
+				if got := tr.last.Header.Get(name); got != want {
+					t.Errorf("%s: %s, want %s", name, got, want)
+				}
+			}
+			if !strings.Contains(string(tr.body), tt.body) {
+				t.Errorf("no %s in %s", tt.body, tr.body)
+			}
+		})
+	}
+}
+
+type chatAddress struct {
+	typ, url string
+	headers  map[string]string
+	request  string            // what goes out
+	sent     map[string]string // headers
+	body     string            // is in the body
+	fault    string
+}
+
+func chatAddresses() []chatAddress {
+	return []chatAddress{
+		{typ: "discord", url: "https://discord.com/api/webhooks/1/tok", request: "POST https://discord.com/api/webhooks/1/tok?wait=true"},
+		{typ: "discord", url: "https://discord.com/api/webhooks/1/tok?wait=false&thread_id=7", request: "POST https://discord.com/api/webhooks/1/tok?thread_id=7&wait=true"},
+		{typ: "discord", url: "https://discord.com/api/webhooks/1/tok/slack", fault: "url: takes another tool's messages; remove /slack or /github at its end"},
+		{typ: "telegram", url: "https://api.telegram.org/bot1:tok/sendMessage?chat_id=-100", request: "POST https://api.telegram.org/bot1:tok/sendMessage", body: `"chat_id":"-100","text"`},
+		{typ: "telegram", url: "https://api.telegram.org/bot1:tok?chat_id=@news&message_thread_id=5&disable_notification=true&protect_content=true",
+			request: "POST https://api.telegram.org/bot1:tok/sendMessage", body: `"chat_id":"@news","message_thread_id":5,`},
+		{typ: "telegram", url: "https://api.telegram.org/bot1:tok/?chat_id=1", request: "POST https://api.telegram.org/bot1:tok/sendMessage"},
+		{typ: "telegram", url: "https://example.org/sub/bot1:tok/test/sendMessage?chat_id=1", request: "POST https://example.org/sub/bot1:tok/test/sendMessage"},
+		{typ: "telegram", url: "https://api.telegram.org/bot1:tok/sendMessage", fault: "url: has no chat; add ?chat_id= and the chat's number or @name"},
+		{typ: "telegram", url: "https://api.telegram.org/bot1:tok?chat_id=1&message_thread_id=x", fault: "url: message_thread_id is not a number"},
+		{typ: "telegram", url: "https://api.telegram.org/bot1:tok/sendPhoto?chat_id=1",
+			fault: "url: is not that of sendMessage; write it like https://api.telegram.org/bot<TOKEN>/sendMessage?chat_id=<CHAT>"},
+		{typ: "telegram", url: "https://api.telegram.org/sendMessage?chat_id=1",
+			fault: "url: has no bot's token; write it like https://api.telegram.org/bot<TOKEN>/sendMessage?chat_id=<CHAT>"},
+	}
+}
+
+// TestChatAnswers holds what becomes of a tool's answers, in its own words. The
+// rules that all have in common are TestStatus's.
+func TestChatAnswers(t *testing.T) {
+	type want struct {
+		ok, permanent, gone bool
+		after               time.Duration
+		id                  string
+	}
+	huge := strings.Repeat(" ", maxAnswer) + "{}"
+	for _, tt := range []struct {
+		typ    string
+		status int
+		header string // Retry-After
+		body   string
+		want   want
+	}{
+		{"discord", 200, "", `{"id":"1150","content":"x"}`, want{ok: true, id: "1150"}},
+		{"discord", 204, "", ``, want{ok: true}},
+		{"discord", 200, "", huge, want{ok: true}},
+		{"discord", 429, "1", `{"message":"You are being rate limited.","retry_after":0.65,"global":false}`, want{after: 650 * time.Millisecond}},
+		{"discord", 429, "2", `<html>error code: 1015</html>`, want{after: 2 * time.Second}},
+		{"discord", 429, "", `{"retry_after":1e300}`, want{after: 24 * time.Hour}},
+		{"discord", 429, "3", `{"retry_after":-1}`, want{after: 3 * time.Second}},
+		{"discord", 429, "3", `{"retry_after":"soon"}`, want{after: 3 * time.Second}},
+		{"discord", 400, "", `{"embeds":["0"],"retry_after":5}`, want{permanent: true}},
+		{"discord", 404, "", `{"message":"Unknown Webhook","code":10015}`, want{permanent: true, gone: true}},
+		{"discord", 502, "", `<html>`, want{}},
+		{"telegram", 200, "", `{"ok":true,"result":{"message_id":42}}`, want{ok: true, id: "42"}},
+		{"telegram", 200, "", `{"ok":false,"error_code":400,"description":"Bad Request"}`, want{permanent: true}},
+		{"telegram", 200, "", `{"ok":false,"error_code":429,"parameters":{"retry_after":7}}`, want{after: 7 * time.Second}},
+		{"telegram", 200, "", `{"ok":false}`, want{permanent: true}},
+		{"telegram", 200, "", huge, want{ok: true}},
+		{"telegram", 429, "", `{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 35","parameters":{"retry_after":35}}`, want{after: 35 * time.Second}},
+		{"telegram", 429, "9", `too many`, want{after: 9 * time.Second}},
+		{"telegram", 400, "", `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`, want{permanent: true}},
+		{"telegram", 403, "", `{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked"}`, want{permanent: true}},
+		{"telegram", 404, "", `{"ok":false,"error_code":404,"description":"Not Found"}`, want{permanent: true}},
+		{"telegram", 500, "", `{"ok":false,"error_code":500}`, want{}},
+	} {
+		t.Run(fmt.Sprintf("%s %d %.40s", tt.typ, tt.status, tt.body), func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				if tt.header != "" {
+					w.Header().Set("Retry-After", tt.header)
+				}
+				w.WriteHeader(tt.status)
+				_, _ = io.WriteString(w, tt.body)
+			}))
+			defer srv.Close()
+			answer, err := newSink(t, Config{Type: tt.typ, URL: address(tt.typ, srv.URL)}).Send(t.Context(), sample())
+			got := want{ok: err == nil, id: answer.RemoteID}
+			if fail := new(notify.SendError); errors.As(err, &fail) {
+				got.permanent, got.gone, got.after = fail.Permanent, fail.Gone, fail.RetryAfter
+			}
+			if got != tt.want || answer.Status != tt.status {
+				t.Errorf("got %+v, %+v, want %+v: %v", answer, got, tt.want, err)
+			}
+		})
+	}
+}
+
+func TestSentences(t *testing.T) {
+	p := pen{func(s string) string { return s }, units}
+	for _, tt := range []struct {
+		text  string
+		limit int
+		want  string
+	}{
+		{"One. Two.", 20, "One. Two."},
+		{"One sentence. Another sentence that is long.", 30, "One sentence. …"},
+		{"One. Another sentence that is long, and goes on.", 30, "One. Another sentence that is…"},
+		{"No 3.14159265358979 end of it here", 20, "No 3.14159265358979…"},
+		{"一つ目の文。二つ目の文はとても長いです。", 10, "一つ目の文。 …"},
+		{"", 5, ""},
+		{"abc", 0, ""},
+	} {
+		if got := p.sentences(tt.text, tt.limit); got != tt.want {
+			t.Errorf("%q, %d: got %q, want %q", tt.text, tt.limit, got, tt.want)
+		}
+	}
+}
+
+func TestLinkAddress(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://example.org/a_(b)?x=@here&y=[z]*'~":      "https://example.org/a_%28b%29?x=%40here&y=%5Bz%5D%2A%27%7E",
+		"https://[::1]:80/x":                              "https://[::1]:80/x",
+		"https://example.org":                             "https://example.org",
+		"javascript:alert(1)":                             "",
+		"https://user@example.org/":                       "",
+		"https://example.org/" + strings.Repeat("(", 300): "",
+	} {
+		if got, ok := linkAddress(in, 500); ok != (want != "") || ok && got != want {
+			t.Errorf("%s: got %s, %v, want %s", in, got, ok, want)
+		}
+	}
+}
