@@ -352,6 +352,22 @@ func (s *Sink) check(d *decoder, key string) {
 	s.checkHeaders(d, key+".headers")
 	d.template(key+".template.title", s.Template.Title)
 	d.template(key+".template.body", s.Template.Body)
+	s.checkTool(d, key)
+}
+
+// checkTool asks who knows the tool, once there is nothing else to say.
+func (s *Sink) checkTool(d *decoder, key string) {
+	if d.env.CheckSink == nil {
+		return
+	}
+	for faulty := range d.faulty {
+		if faulty == key || strings.HasPrefix(faulty, key+".") {
+			return
+		}
+	}
+	if in, fault := d.env.CheckSink(*s); fault != "" {
+		d.wrong(join(key, in), "%s", fault)
+	}
 }
 
 func (q *Quiet) check(d *decoder, key string) {

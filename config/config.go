@@ -39,7 +39,7 @@ var unbuilt = []string{
 }
 
 // builtTypes are those of [sinkTypes] that can send in this version.
-var builtTypes = []string{"webhook", "slack"}
+var builtTypes = []string{"webhook", "slack", "discord", "telegram"}
 
 // maxSize is the largest configuration, and the largest file with a secret,
 // that is read: 1 MiB.
@@ -277,9 +277,9 @@ type Sink struct {
 	// HubSink. Required.
 	Name string `yaml:"name"`
 
-	// Type is what the sink speaks: webhook or slack. Required. The other types
-	// (discord, mattermost, rocketchat, teams, googlechat, zulip, matrix,
-	// telegram, ntfy, gotify) are known, but not in this version.
+	// Type is what the sink speaks: webhook, slack, discord or telegram. Required.
+	// The other types (mattermost, rocketchat, teams, googlechat, zulip, matrix,
+	// ntfy, gotify) are known, but not in this version.
 	Type string `yaml:"type"`
 
 	// URL is where messages are sent, absolute http or https. Required; the
@@ -470,6 +470,10 @@ type Env struct {
 	// ReadFile is [os.ReadFile] or what stands for it. It may stop early in a
 	// file of more than 1 MiB, after the first byte that is too many.
 	ReadFile func(path string) ([]byte, error)
+	// CheckSink says what is wrong with a sink, all of whose values are valid one
+	// by one, and in which of its keys; an empty fault is none. It knows the tools,
+	// which this package does not, and must give no secret away.
+	CheckSink func(s Sink) (key, fault string)
 }
 
 // OSEnv returns the environment and the files of this process.

@@ -146,6 +146,25 @@ func TestUnbuiltKeysExist(t *testing.T) {
 	}
 }
 
+// Who knows the tools is asked of sinks that are right as far as this package
+// knows, and his fault has the place of the key that he names.
+func TestCheckSink(t *testing.T) {
+	text := "notify:\n  sinks:\n    - name: a\n      type: discord\n      url: https://example.org/x\n" +
+		"    - {name: b, type: slack, url: nonsense}\n"
+	var asked []string
+	e := Env{CheckSink: func(s Sink) (string, string) {
+		asked = append(asked, s.Name)
+		return "url", "has no chat"
+	}}
+	_, err := Parse("config.yaml", []byte(text), e)
+	if err == nil || !strings.HasPrefix(err.Error(), "config.yaml:5: notify.sinks[0].url: has no chat\nconfig.yaml:6: notify.sinks[1].url: ") {
+		t.Errorf("got %v", err)
+	}
+	if !slices.Equal(asked, []string{"a"}) {
+		t.Errorf("asked of %q", asked)
+	}
+}
+
 func TestUnbuiltKeysAreCheckedOnceBuilt(t *testing.T) {
 	const text = `
 feeds:

@@ -68,7 +68,9 @@ func (f *flags) load() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(path, f.t.env)
+	env := f.t.env
+	env.CheckSink = checkSink
+	return config.Load(path, env)
 }
 
 // print writes a result as JSON, or else as text writes it.

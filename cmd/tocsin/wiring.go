@@ -100,6 +100,21 @@ func newSender(s config.Sink, now func() time.Time, log *slog.Logger) (notify.Se
 	return sink.New(c)
 }
 
+// checkSink says what a sink's tool misses in its configuration, and in which key.
+func checkSink(s config.Sink) (key, fault string) {
+	_, err := newSender(s, time.Now, nil)
+	if err == nil {
+		return "", ""
+	}
+	fault = strings.TrimPrefix(err.Error(), "sink "+s.Name+": ")
+	for _, key := range []string{"url", "headers"} {
+		if of, ok := strings.CutPrefix(fault, key+": "); ok {
+			return key, of
+		}
+	}
+	return "type", fault
+}
+
 // hubRetry is how long a hub is told again that feeds have changed. Hubs also look
 // by themselves once in a while.
 const hubRetry = 24 * time.Hour
