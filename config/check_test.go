@@ -207,7 +207,7 @@ func TestChecks(t *testing.T) {
 		{sinkWith("name", "websub"), "3: notify.sinks[0].name: websub is what the hub of feeds.hub is called; choose another"},
 		{sinkWith("type", "websub"), `4: notify.sinks[0].type: "websub" is not one of ` + strings.Join(builtTypes, ", ")},
 		{sinkWith("type", "slak"), "4: notify.sinks[0].type: \"slak\" is not one of " + strings.Join(builtTypes, ", ") + "; did you mean `slack`?"},
-		{sinkWith("type", "teams"), `4: notify.sinks[0].type: "teams" is not in this version; choose one of ` + strings.Join(builtTypes, ", ")},
+		{sinkWith("type", "gotify"), `4: notify.sinks[0].type: "gotify" is not in this version; choose one of ` + strings.Join(builtTypes, ", ")},
 		{sinkWith("url", "http://127.0.0.1:9/x?y=z"), ""},
 		{sinkWith("url", "hooks.example.org/c4n4ry"), "5: notify.sinks[0].url: " + hook},
 		{sinkWith("url", "ftp://hooks.example.org/"), "5: notify.sinks[0].url: " + hook},

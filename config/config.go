@@ -39,7 +39,7 @@ var unbuilt = []string{
 }
 
 // builtTypes are those of [sinkTypes] that can send in this version.
-var builtTypes = []string{"webhook", "slack", "discord", "telegram"}
+var builtTypes = []string{"webhook", "slack", "discord", "mattermost", "rocketchat", "teams", "googlechat", "telegram"}
 
 // maxSize is the largest configuration, and the largest file with a secret,
 // that is read: 1 MiB.
@@ -277,9 +277,9 @@ type Sink struct {
 	// HubSink. Required.
 	Name string `yaml:"name"`
 
-	// Type is what the sink speaks: webhook, slack, discord or telegram. Required.
-	// The other types (mattermost, rocketchat, teams, googlechat, zulip, matrix,
-	// ntfy, gotify) are known, but not in this version.
+	// Type is what the sink speaks: webhook, slack, discord, mattermost,
+	// rocketchat, teams, googlechat or telegram. Required. The other types (zulip,
+	// matrix, ntfy, gotify) are known, but not in this version.
 	Type string `yaml:"type"`
 
 	// URL is where messages are sent, absolute http or https. Required; the

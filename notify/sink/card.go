@@ -265,16 +265,25 @@ func (p parts) list(k markup) string {
 	for _, e := range p.entries {
 		lines = append(lines, k.item+e.as(k)+" – "+e.notes)
 	}
-	switch rest := fmt.Sprintf("and %d more", p.more); {
-	case p.more <= 0:
-	case len(p.sources) == 0 && len(p.entries) == 0:
-		lines[0] += fmt.Sprintf(" %d", p.more)
+	switch more := moreOf(p); {
+	case more == "":
 	case len(p.entries) > 0:
-		lines = append(lines, k.item+anchor{rest, p.home}.as(k))
+		lines = append(lines, k.item+anchor{more, p.home}.as(k))
 	default:
-		lines = append(lines, k.item+rest)
+		lines = append(lines, k.item+more)
 	}
 	return strings.Join(lines, k.line)
+}
+
+// moreOf counts what a list does not show; empty where it shows all.
+func moreOf(p parts) string {
+	switch {
+	case p.more <= 0:
+		return ""
+	case len(p.sources) == 0 && len(p.entries) == 0:
+		return fmt.Sprintf("%d, not listed here", p.more)
+	}
+	return fmt.Sprintf("and %d more", p.more)
 }
 
 // links is a line with the event's page, its feed and the timeline.

@@ -147,7 +147,7 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 	fail := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	mention := regexp.MustCompile(`(?i)@(channel|here|everyone|all|\*\*all)`)
 	target := regexp.MustCompile(`\]\(([^()\s]*)\)`)
-	tag := regexp.MustCompile(`<[^>]*>`)
+	tag := regexp.MustCompile(`<[^>\x{200b}][^>]*>`)
 	link := regexp.MustCompile(`^<a href="https?://(timeline\.example|example\.org)[^"<>]*">$`)
 	for _, s := range texts(t, payload, true) {
 		if strings.ContainsAny(s, "\u202e\u2066\x00\x1b\u2028\u0085") {
@@ -159,7 +159,7 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 		switch typ {
 		case "telegram", "matrix", "googlechat":
 			for _, m := range tag.FindAllString(s, -1) {
-				if !link.MatchString(m) && !slices.Contains([]string{"<b>", "</b>", "</a>", "<br>", "<p>", "</p>", "<ul>", "</ul>", "<li>", "</li>"}, m) && typ != "matrix" {
+				if !link.MatchString(m) && !slices.Contains([]string{"<b>", "</b>", "</a>", "<br>", "<p>", "</p>", "<ul>", "</ul>", "<li>", "</li>"}, m) {
 					fail("a tag %s in %s", m, s)
 				}
 			}
@@ -201,6 +201,40 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 			if f.Name == "" || f.Value == "" {
 				fail("an empty field, which Discord refuses")
 			}
+		}
+	case "mattermost", "rocketchat":
+		var m attachmentMessage
+		if err := json.Unmarshal(payload, &m); err != nil {
+			t.Fatal(err)
+		}
+		total := 0
+		for _, s := range texts(t, payload, false) {
+			total += map[string]func(string) int{"mattermost": runes, "rocketchat": units}[typ](s)
+		}
+		if most := map[string]int{"mattermost": maxMattermost, "rocketchat": maxRocketChat}[typ]; total > most+len("#000000") {
+			fail("%d characters in all", total)
+		}
+		for _, f := range m.Attachments[0].Fields {
+			if f.Title == "" || f.Value == "" {
+				fail("an empty field")
+			}
+		}
+	case "teams":
+		if len(payload) > 28*1024 {
+			fail("%d bytes", len(payload))
+		}
+		if strings.Contains(string(payload), `"TextBlock"`) || strings.Contains(string(payload), `"FactSet"`) {
+			fail("an element that reads Markdown")
+		}
+		if strings.Contains(string(payload), `"text":""`) {
+			fail("an empty text")
+		}
+	case "googlechat":
+		if len(payload) > 32_000 {
+			fail("%d bytes", len(payload))
+		}
+		if strings.Contains(string(payload), `"text":""`) || strings.Contains(string(payload), `"widgets":[]`) {
+			fail("an empty text")
 		}
 	case "telegram":
 		text := str("text")
@@ -277,6 +311,9 @@ func TestChatAddresses(t *testing.T) {
 			if !strings.Contains(string(tr.body), tt.body) {
 				t.Errorf("no %s in %s", tt.body, tr.body)
 			}
+			if tt.lacks != "" && strings.Contains(string(tr.body), tt.lacks) {
+				t.Errorf("%s in %s", tt.lacks, tr.body)
+			}
 		})
 	}
 }
@@ -287,6 +324,7 @@ type chatAddress struct {
 	request  string            // what goes out
 	sent     map[string]string // headers
 	body     string            // is in the body
+	lacks    string            // is not
 	fault    string
 }
 
@@ -295,6 +333,15 @@ func chatAddresses() []chatAddress {
 		{typ: "discord", url: "https://discord.com/api/webhooks/1/tok", request: "POST https://discord.com/api/webhooks/1/tok?wait=true"},
 		{typ: "discord", url: "https://discord.com/api/webhooks/1/tok?wait=false&thread_id=7", request: "POST https://discord.com/api/webhooks/1/tok?thread_id=7&wait=true"},
 		{typ: "discord", url: "https://discord.com/api/webhooks/1/tok/slack", fault: "url: takes another tool's messages; remove /slack or /github at its end"},
+		{typ: "teams", url: "https://acme.webhook.office.com/webhookb2/1", fault: "url: is that of an Office 365 connector, which Microsoft has switched off; make one in Teams with Workflows, Post to a channel when a webhook request is received"},
+		{typ: "teams", url: "https://prod-1.westus.logic.azure.com:443/workflows/1/triggers/manual/paths/invoke?sig=x",
+			request: "POST https://prod-1.westus.logic.azure.com:443/workflows/1/triggers/manual/paths/invoke?sig=x"},
+		{typ: "mattermost", url: "https://mm.example/hooks/abc", request: "POST https://mm.example/hooks/abc"},
+		{typ: "rocketchat", url: "https://rc.example/hooks/abc/def", request: "POST https://rc.example/hooks/abc/def"},
+		{typ: "googlechat", url: "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t", body: `"thread":{"threadKey":"tag:timeline.example,2025:inspectors"}`,
+			request: "POST https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD&token=t"},
+		{typ: "googlechat", url: "https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_OR_FAIL&threadKey=mine", body: `"openLink"`,
+			lacks: "threadKey", request: "POST https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_OR_FAIL&threadKey=mine"},
 		{typ: "telegram", url: "https://api.telegram.org/bot1:tok/sendMessage?chat_id=-100", request: "POST https://api.telegram.org/bot1:tok/sendMessage", body: `"chat_id":"-100","text"`},
 		{typ: "telegram", url: "https://api.telegram.org/bot1:tok?chat_id=@news&message_thread_id=5&disable_notification=true&protect_content=true",
 			request: "POST https://api.telegram.org/bot1:tok/sendMessage", body: `"chat_id":"@news","message_thread_id":5,`},
@@ -336,6 +383,28 @@ func TestChatAnswers(t *testing.T) {
 		{"discord", 400, "", `{"embeds":["0"],"retry_after":5}`, want{permanent: true}},
 		{"discord", 404, "", `{"message":"Unknown Webhook","code":10015}`, want{permanent: true, gone: true}},
 		{"discord", 502, "", `<html>`, want{}},
+		{"mattermost", 200, "", `ok`, want{ok: true}},
+		{"mattermost", 400, "", `{"id":"web.incoming_webhook.channel.app_error","message":"Couldn't find the channel.","status_code":400}`, want{permanent: true}},
+		{"mattermost", 404, "", `{"id":"web.incoming_webhook.invalid.app_error"}`, want{permanent: true}},
+		{"mattermost", 429, "", `limit exceeded`, want{}},
+		{"rocketchat", 200, "", `{"success":true}`, want{ok: true}},
+		{"rocketchat", 200, "", `{"success":false,"error":"error-invalid-channel"}`, want{permanent: true}},
+		{"rocketchat", 200, "", `{"success":false,"error":"Error, too many requests. Please slow down. You must wait 27 seconds before trying this endpoint again. [error-too-many-requests]"}`, want{after: 27 * time.Second}},
+		{"rocketchat", 429, "", `{"success":false,"error":"You must wait 27 seconds. [error-too-many-requests]"}`, want{after: 27 * time.Second}},
+		{"rocketchat", 429, "", `{"success":false,"error":"You must wait a while."}`, want{}},
+		{"rocketchat", 400, "", `{"success":false,"error":"Invalid integration id or token provided."}`, want{permanent: true}},
+		{"rocketchat", 200, "", huge, want{ok: true}},
+		{"teams", 202, "", ``, want{ok: true}},
+		{"teams", 200, "", huge, want{ok: true}},
+		{"teams", 404, "", `{"error":{"code":"WorkflowNotFound"}}`, want{permanent: true}},
+		{"teams", 429, "17", `{"error":{"code":"WorkflowTriggerIsThrottled"}}`, want{after: 17 * time.Second}},
+		{"teams", 502, "", `{"error":{"code":"NoResponse"}}`, want{}},
+		{"googlechat", 200, "", `{"name":"spaces/A/messages/B"}`, want{ok: true}},
+		{"googlechat", 400, "", `{"error":{"code":400,"status":"INVALID_ARGUMENT"}}`, want{permanent: true}},
+		{"googlechat", 403, "", `{"error":{"code":403,"status":"PERMISSION_DENIED"}}`, want{permanent: true}},
+		{"googlechat", 404, "", `{"error":{"code":404,"status":"NOT_FOUND"}}`, want{permanent: true}},
+		{"googlechat", 429, "", `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}`, want{}},
+		{"googlechat", 503, "", `{"error":{"code":503,"status":"UNAVAILABLE"}}`, want{}},
 		{"telegram", 200, "", `{"ok":true,"result":{"message_id":42}}`, want{ok: true, id: "42"}},
 		{"telegram", 200, "", `{"ok":false,"error_code":400,"description":"Bad Request"}`, want{permanent: true}},
 		{"telegram", 200, "", `{"ok":false,"error_code":429,"parameters":{"retry_after":7}}`, want{after: 7 * time.Second}},

@@ -25,9 +25,9 @@ type escaper struct {
 	swapped map[rune]rune
 	// lines is set where a line can begin as a heading, quotation, list or table.
 	lines bool
-	// dotted is set where a gap does not keep a domain from being one, and a
-	// backslash does.
-	dotted bool
+	// dot stands for the dot of a domain where a gap does not keep it from being
+	// one; 0: a gap does.
+	dot rune
 	// entities is set where & < > are HTML's.
 	entities bool
 }
@@ -74,14 +74,16 @@ func (e escaper) inline(s string) string {
 	word := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 	for i, r := range runes {
 		domain := r == '.' && word(at(i-1)) && word(at(i+1))
-		switch {
-		case domain && e.dotted, strings.ContainsRune(e.backslash, r):
-			b.WriteByte('\\')
-		case domain && unicode.IsLetter(at(i+1)):
-			b.WriteString(gap)
-		}
-		if to, ok := e.swapped[r]; ok {
+		switch to, ok := e.swapped[r]; {
+		case ok:
 			r = to
+		case strings.ContainsRune(e.backslash, r):
+			b.WriteByte('\\')
+		case !domain || !unicode.IsLetter(at(i+1)):
+		case e.dot != 0:
+			r = e.dot
+		default:
+			b.WriteString(gap)
 		}
 		if e.entities && strings.ContainsRune("&<>", r) {
 			b.WriteString(html.EscapeString(string(r)))

@@ -89,6 +89,10 @@ func kinds() []kind {
 		{"webhook", newWebhook},
 		{"slack", newSlack},
 		{"discord", newDiscord},
+		{"mattermost", newMattermost},
+		{"rocketchat", newRocketChat},
+		{"teams", newTeams},
+		{"googlechat", newGoogleChat},
 		{"telegram", newTelegram},
 		{"websub", newWebSub},
 	}

@@ -228,7 +228,7 @@ func sample() notify.Delivery {
 }
 
 func TestTypes(t *testing.T) {
-	if got, want := Types(), []string{"webhook", "slack", "discord", "telegram", "websub"}; !slices.Equal(got, want) {
+	if got, want := Types(), []string{"webhook", "slack", "discord", "mattermost", "rocketchat", "teams", "googlechat", "telegram", "websub"}; !slices.Equal(got, want) {
 		t.Errorf("Types() = %q, want %q", got, want)
 	}
 	for _, typ := range Types() {

@@ -3,7 +3,6 @@ package sink
 import (
 	"context"
 	"errors"
-	"html"
 	"strconv"
 	"strings"
 
@@ -123,22 +122,12 @@ func (s *telegram) render(m notify.Message) []byte {
 
 func (s *telegram) text(m notify.Message) string {
 	title, body := s.templates.custom(m)
-	k := telegramMarkup()
+	k := htmlMarkup("\n")
 	full := limits{sources: 10, source: 200, names: 15, value: 500, summary: 2000, changes: 1000, batch: 20, body: 3500, title: 250, address: 1000}
 	return fit(full, func(l limits) string {
 		p := compose(m, title, body, s.pen, l)
 		return strings.Join(append([]string{k.bold(p.line)}, p.text(k)...), k.paragraph)
 	}, func(text string) bool { return telegramUnits(text) <= maxTelegram })
-}
-
-func telegramMarkup() markup {
-	return markup{
-		bold: func(s string) string { return "<b>" + s + "</b>" },
-		link: func(text, address string) string {
-			return `<a href="` + html.EscapeString(address) + `">` + text + "</a>"
-		},
-		line: "\n", paragraph: "\n\n", item: "• ",
-	}
 }
 
 // telegramUnits counts what is left of HTML once it is read: no tags, and a
