@@ -13,6 +13,9 @@ import (
 // It names none where there is no hub.
 func (w *wheel) ping(changed []*feed.Feed, now time.Time) notify.Planned {
 	m := notify.Message{Type: notify.TypeFeeds, Time: now.UTC(), Timeline: w.style.Title, Home: w.style.URL + "/"}
+	if !w.hub {
+		changed = nil
+	}
 	for _, f := range changed {
 		for _, format := range w.formats {
 			m.Feeds = append(m.Feeds, f.URL(format))

@@ -35,7 +35,8 @@ type wheel struct {
 	custom  []feed.Custom
 	rules   []notify.Rule
 	tellAll bool          // also what the first look finds
-	formats []feed.Format // whose addresses the hub is told; nil: there is no hub
+	formats []feed.Format // of the feeds, the preferred one first
+	hub     bool          // there is one, to be told of changed feeds
 	hold    hold
 
 	store    *ledger.Store
@@ -92,9 +93,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, n
 		unsaved:  make(map[string]bool),
 		faults:   make(map[string]bool),
 	}
-	if c.Feeds.Hub != "" {
-		w.formats = formats(c)
-	}
+	w.formats, w.hub = formats(c), c.Feeds.Hub != ""
 	for _, f := range c.Feeds.Custom {
 		w.custom = append(w.custom, feed.Custom{Name: f.Name, Title: f.Title, Match: matcher(f.Match, d)})
 	}
