@@ -382,6 +382,9 @@ func (q *Quiet) check(d *decoder, key string) {
 	if q.From != "" && q.From == q.To {
 		d.wrong(join(key, "to"), `is the same as from; write another time, or "" for both`)
 	}
+	if q.ExceptImportance < 0 || q.ExceptImportance > 10 {
+		d.reject(join(key, "except_importance"), q.ExceptImportance, "an importance; write 1 to 10, or 0 for none")
+	}
 	d.zone(join(key, "timezone"), q.Timezone)
 }
 

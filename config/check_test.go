@@ -228,6 +228,7 @@ func TestChecks(t *testing.T) {
 		{sink("digest: {timezone: Mars}"), `6: notify.sinks[0].digest.timezone: "Mars" ` + zone},
 		{sink("quiet: {from: 22:00, to: 06:30, timezone: Europe/Berlin}"), ""},
 		{sink("quiet: {timezone: ''}"), `6: notify.sinks[0].quiet.timezone: "" ` + zone},
+		{sink("quiet: {from: 22:00, to: 06:30, except_importance: 11}"), "6: notify.sinks[0].quiet.except_importance: 11 is not an importance; write 1 to 10, or 0 for none"},
 		{sink("quiet: {from: 22:00}"), `6: notify.sinks[0].quiet: has one of from and to; write both, or "" for both`},
 		{sink("quiet: {from: 22:00, to: 22:00}"), `6: notify.sinks[0].quiet.to: is the same as from; write another time, or "" for both`},
 		{sink("quiet: {from: 24:00, to: 6:00}"), `6: notify.sinks[0].quiet.from: "24:00" ` + clock + "\n" + `config.yaml:6: notify.sinks[0].quiet.to: "6:00" ` + clock},
@@ -260,9 +261,8 @@ func TestChecks(t *testing.T) {
 		{"store: postgresql://db/tocsin", "1: store: a URL is not taken here, since PostgreSQL is not in this version; write a path"},
 	} {
 		t.Run(test.text, func(t *testing.T) {
-			// The rules are those of all keys, also of the unbuilt.
 			got := ""
-			if _, err := parse("config.yaml", []byte(test.text), Env{}, nil); err != nil {
+			if _, err := Parse("config.yaml", []byte(test.text), Env{}); err != nil {
 				got = err.Error()
 			}
 			want := ""

@@ -29,15 +29,6 @@ import (
 	"time"
 )
 
-// unbuilt names the keys that have a place in the file but no feature behind
-// them yet: only their default is accepted. Taking a key off this list is all
-// that its feature needs here; its rules in check.go are in force already.
-var unbuilt = []string{
-	"notify.sinks[].digest.schedule",
-	"notify.sinks[].quiet.from",
-	"notify.sinks[].quiet.to",
-}
-
 // builtTypes are those of [sinkTypes] that can send in this version.
 var builtTypes = []string{"webhook", "slack", "discord", "mattermost", "rocketchat", "teams", "googlechat", "telegram"}
 
@@ -333,7 +324,7 @@ type Sink struct {
 // Digest says when collected messages are sent.
 type Digest struct {
 	// Schedule is five cron fields, or @daily and the like. Default: empty,
-	// every message at once; more is not in this version.
+	// every message at once.
 	Schedule string `yaml:"schedule"`
 	// Timezone is the IANA name of the zone of Schedule. Default: UTC.
 	Timezone string `yaml:"timezone"`
@@ -346,6 +337,9 @@ type Quiet struct {
 	From string `yaml:"from"`
 	// To is when it ends, HH:MM, not From. Set when and only when From is.
 	To string `yaml:"to"`
+	// ExceptImportance is the importance from which a message goes out all the
+	// same, 0 to 10. Default: 0, none does.
+	ExceptImportance int `yaml:"except_importance"`
 	// Timezone is the IANA name of the zone of From and To. Default: UTC.
 	Timezone string `yaml:"timezone"`
 }
@@ -547,11 +541,7 @@ func Load(path string, env Env) (*Config, error) {
 // folder is where relative paths begin. An error joins one or more [Error], in
 // the order of their lines; then the configuration is nil.
 func Parse(path string, data []byte, env Env) (*Config, error) {
-	return parse(path, data, env, unbuilt)
-}
-
-func parse(path string, data []byte, env Env, unbuilt []string) (*Config, error) {
-	d := &decoder{path: path, env: env, unbuilt: unbuilt, origins: map[string]origin{}, faulty: map[string]bool{}}
+	d := &decoder{path: path, env: env, origins: map[string]origin{}, faulty: map[string]bool{}}
 	c := Default()
 	c.Path = path
 	if root := d.document(bytes.TrimPrefix(data, []byte("\ufeff"))); root != nil {

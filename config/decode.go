@@ -25,9 +25,8 @@ const maxFaults = 50
 // decoder fills a [Config] from a YAML tree and collects what is wrong with it.
 // A key, here, is the path of a value: notify.sinks[0].rate.
 type decoder struct {
-	path    string
-	env     Env
-	unbuilt []string
+	path string
+	env  Env
 
 	faults  []*Error
 	faulty  map[string]bool   // keys that have a fault; one is enough
@@ -53,15 +52,6 @@ func (d *decoder) origin(key string) origin {
 // parent returns the key around a key: a.b[0] of a.b[0].c, a.b of a.b[0].
 func parent(key string) string {
 	return key[:max(0, strings.LastIndexAny(key, ".["))]
-}
-
-// pattern returns the key with all indices left out: notify.sinks[].rate.
-func pattern(key string) string {
-	var b strings.Builder
-	for part := range strings.SplitAfterSeq(key, "[") {
-		b.WriteString(strings.TrimLeft(part, "0123456789"))
-	}
-	return b.String()
 }
 
 // isFaulty reports whether a fault is known of the key, or of one around it.
@@ -366,11 +356,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, key string) {
 			d.secretFiles(n, v.Field(fields[base]), join(key, base), sub)
 			return
 		}
-		before := v.Field(i).Interface()
 		d.value(n, v.Field(i), sub)
-		if slices.Contains(d.unbuilt, pattern(sub)) && !reflect.DeepEqual(v.Field(i).Interface(), before) {
-			d.fault(n.Line, sub, "not in this version; remove the key")
-		}
 	})
 }
 

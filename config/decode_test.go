@@ -326,7 +326,7 @@ func TestValuesStayOutOfErrors(t *testing.T) {
 				*n = was[i]
 			}
 			vars := map[string]string{"NEWSROOM_URL": value, "CANARY": value}
-			_, err = parse("config.yaml", data, env(vars, nil), nil)
+			_, err = Parse("config.yaml", data, env(vars, nil))
 			if err == nil || value == "" {
 				continue
 			}

@@ -354,4 +354,12 @@ CREATE TABLE renames (
 
 -- When the feed of a tag or actor lost its last event; NULL while it has any.
 ALTER TABLE feeds ADD COLUMN emptied INTEGER;
+
+-- Until when a waiting delivery is held for a digest or for quiet hours; NULL: it is
+-- not. What is held for a sink goes out as one where it is together, or more than
+-- burst.
+ALTER TABLE deliveries ADD COLUMN held INTEGER;
+ALTER TABLE deliveries ADD COLUMN together INTEGER;
+ALTER TABLE deliveries ADD COLUMN burst INTEGER;
+CREATE INDEX deliveries_held ON deliveries (held) WHERE held IS NOT NULL;
 `

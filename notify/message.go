@@ -102,6 +102,12 @@ type Source struct {
 type Planned struct {
 	Sink    string
 	Message Message
+	// Held is until when it is held; zero: it goes out at once. What is held for a
+	// sink goes out together: as one message where Together is set, or where it is
+	// more than Burst messages.
+	Held     time.Time
+	Together bool
+	Burst    int
 }
 
 // Delivery is one message on its way to one sink.

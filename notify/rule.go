@@ -11,7 +11,8 @@
 //   - a moved event goes nowhere, nor does a copy of one.
 //
 // What is left must be of a kind in the rule's On. More than Burst of them make
-// one batch, most important first.
+// one batch, most important first. What the rule's Hold holds goes out later, together
+// (hold.go).
 //
 // A Message is complete and has no secrets; packages below this one turn it
 // into what a chat tool takes (sink) and keep it until it is taken (outbox).
@@ -38,6 +39,9 @@ type Rule struct {
 	// Burst is the number of changes in one turn above which they go out as one
 	// batch; 0 never makes one.
 	Burst int
+	// Hold says until when messages are held. What is held makes its batch when it
+	// goes out.
+	Hold Hold
 }
 
 // Noted is a timeline.Change with what messages say of the event beside it.
@@ -66,6 +70,17 @@ func Plan(rules []Rule, changes []Noted, site Site, now time.Time) []Planned {
 			}
 		}
 		message := Message{Time: now.UTC(), Timeline: site.Title, Home: site.URL + "/"}
+		var now []Item
+		for _, i := range items {
+			until, together := r.Hold.Until(message.Time, i.Event.Importance)
+			if until.IsZero() {
+				now = append(now, i)
+				continue
+			}
+			message.Type, message.Items = i.Change.Kind.Type(), []Item{i}
+			planned = append(planned, Planned{Sink: r.Sink, Message: message, Held: until, Together: together, Burst: r.Burst})
+		}
+		items = now
 		if r.Burst > 0 && len(items) > r.Burst {
 			slices.SortStableFunc(items, func(a, b Item) int { return cmp.Compare(b.Event.Importance, a.Event.Importance) })
 			message.Type, message.Items = TypeBatch, items

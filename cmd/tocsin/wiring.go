@@ -50,13 +50,43 @@ func matcher(m config.Match, d event.Dialect) *event.Matcher {
 func rules(c *config.Config, d event.Dialect) []notify.Rule {
 	var all []notify.Rule
 	for _, s := range c.Notify.Sinks {
-		r := notify.Rule{Sink: s.Name, Match: matcher(s.Match, d), Fields: fields(s.Fields), Burst: s.Burst}
+		r := notify.Rule{Sink: s.Name, Match: matcher(s.Match, d), Fields: fields(s.Fields), Burst: s.Burst, Hold: held(s)}
 		for _, k := range s.On {
 			r.On = append(r.On, notify.Kind(k))
 		}
 		all = append(all, r)
 	}
 	return all
+}
+
+// held says until when messages to a sink are held. The configuration has been
+// checked: what cannot be read here is a fault of the program.
+func held(s config.Sink) notify.Hold {
+	var h notify.Hold
+	zone := func(name string) *time.Location {
+		z, err := time.LoadLocation(name)
+		if err != nil {
+			panic(err)
+		}
+		return z
+	}
+	if s.Digest.Schedule != "" {
+		var err error
+		if h.Digest, err = notify.NewSchedule(s.Digest.Schedule, zone(s.Digest.Timezone)); err != nil {
+			panic(err)
+		}
+	}
+	if s.Quiet.From != "" {
+		clock := func(text string) time.Duration {
+			t, err := time.Parse("15:04", text)
+			if err != nil {
+				panic(err)
+			}
+			return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute
+		}
+		h.Quiet = &notify.Quiet{From: clock(s.Quiet.From), To: clock(s.Quiet.To), Except: s.Quiet.ExceptImportance, Zone: zone(s.Quiet.Timezone)}
+	}
+	return h
 }
 
 func fields(names []string) []event.Field {

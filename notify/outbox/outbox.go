@@ -46,7 +46,7 @@
 // id, by which a sink can tell.
 //
 // The package's files: plan.go makes deliveries and gives them their turn,
-// announce.go makes those to a hub, which take in what waits for the same,
+// hold.go sends on what was held for a digest or quiet hours, announce.go makes those to a hub, which take in what waits for the same,
 // attempt.go is one attempt, sink.go what is known of a sink while tocsin runs,
 // keep.go mends and prunes, record.go and command.go are what commands read and
 // change, river.go is what River needs.
@@ -120,6 +120,7 @@ type Outbox struct {
 	softStop  time.Duration // how long a Send may go on when Run is to end
 	sendLimit time.Duration // how long a Send may take
 	tidyEvery time.Duration
+	holdEvery time.Duration
 }
 
 var errClosed = errors.New("outbox: not open")
@@ -135,6 +136,7 @@ func New(o Options) *Outbox {
 		softStop:  5 * time.Second,
 		sendLimit: time.Minute,
 		tidyEvery: time.Hour,
+		holdEvery: holdEvery,
 	}
 	if b.log == nil {
 		b.log = slog.Default()
@@ -213,7 +215,10 @@ func (o *Outbox) Run(ctx context.Context) error {
 		}
 		defer func() { <-o.client.Stopped() }()
 	}
+	var own sync.WaitGroup
+	own.Go(func() { o.release(ctx) })
 	o.tidy(ctx)
+	own.Wait()
 	return nil
 }
 

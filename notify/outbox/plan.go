@@ -27,7 +27,7 @@ func (o *Outbox) Plan(ctx context.Context, tx *sql.Tx, planned []notify.Planned)
 	if len(planned) == 0 {
 		return nil, nil
 	}
-	made, first, err := o.insert(ctx, tx, planned)
+	made, first, freed, err := o.insert(ctx, tx, planned)
 	if err != nil {
 		return nil, fmt.Errorf("outbox: planning: %w", err)
 	}
@@ -35,50 +35,82 @@ func (o *Outbox) Plan(ctx context.Context, tx *sql.Tx, planned []notify.Planned)
 	if err := enqueue(ctx, tx, o.client, o.now(), "d.seq >= ?", first); err != nil {
 		return nil, fmt.Errorf("outbox: planning: %w", err)
 	}
+	for name := range freed {
+		if err := enqueue(ctx, tx, o.client, o.now(), "d.sink = ?", name); err != nil {
+			return nil, fmt.Errorf("outbox: planning: %w", err)
+		}
+	}
 	return made, nil
 }
 
-// insert writes the rows and returns the deliveries and the first one's number.
-func (o *Outbox) insert(ctx context.Context, tx *sql.Tx, planned []notify.Planned) (_ []notify.Delivery, first int64, err error) {
-	row, err := tx.PrepareContext(ctx, `INSERT INTO deliveries (id, sink, type, title, message, state, created, since)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`)
+// insert writes the rows and returns the deliveries, the first one's number, and the
+// sinks of which something is held no more.
+func (o *Outbox) insert(ctx context.Context, tx *sql.Tx, planned []notify.Planned) (_ []notify.Delivery, first int64, freed map[string]bool, err error) {
+	row, err := tx.PrepareContext(ctx, `INSERT INTO deliveries (id, sink, type, title, message, state, created, since, held, together, burst)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	defer func() { err = errors.Join(err, row.Close()) }()
 	about, err := tx.PrepareContext(ctx, `INSERT OR IGNORE INTO delivery_events (entry_id, delivery) VALUES (?, ?)`)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	defer func() { err = errors.Join(err, about.Close()) }()
 
+	free, err := tx.PrepareContext(ctx, `UPDATE deliveries SET held = NULL WHERE held IS NOT NULL AND state = 'waiting' AND sink = ?1
+		AND seq IN (SELECT other.delivery FROM delivery_events mine JOIN delivery_events other ON other.entry_id = mine.entry_id
+			WHERE mine.delivery = ?2)`)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	defer func() { err = errors.Join(err, free.Close()) }()
+
+	freed = make(map[string]bool)
 	now := o.now().UnixMicro()
 	made := make([]notify.Delivery, 0, len(planned))
 	for _, p := range planned {
 		id, err := mint()
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, nil, err
 		}
 		body, err := json.Marshal(p.Message)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, nil, err
 		}
 		var seq int64
-		err = row.QueryRowContext(ctx, id, p.Sink, p.Message.Type, title(p.Message), string(body), Waiting, now, now).Scan(&seq)
+		var held any
+		if !p.Held.IsZero() {
+			held = p.Held.UnixMicro()
+		}
+		err = row.QueryRowContext(ctx, id, p.Sink, p.Message.Type, title(p.Message), string(body), Waiting, now, now,
+			held, p.Together, p.Burst).Scan(&seq)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, nil, err
 		}
 		if first == 0 {
 			first = seq
 		}
 		for _, i := range p.Message.Items {
 			if _, err := about.ExecContext(ctx, cmp.Or(i.Event.FeedID, i.Event.ID), seq); err != nil {
-				return nil, 0, err
+				return nil, 0, nil, err
+			}
+		}
+		if held == nil {
+			// It does not wait for what is held of the same events: that goes first.
+			r, err := free.ExecContext(ctx, p.Sink, seq)
+			if err != nil {
+				return nil, 0, nil, err
+			}
+			if n, err := r.RowsAffected(); err != nil {
+				return nil, 0, nil, err
+			} else if n > 0 {
+				freed[p.Sink] = true
 			}
 		}
 		made = append(made, notify.Delivery{ID: id, Sink: p.Sink, Message: p.Message})
 	}
-	return made, first, nil
+	return made, first, freed, nil
 }
 
 // mint makes a delivery's id. The id of a later delivery is greater.
@@ -111,7 +143,7 @@ func title(m notify.Message) string {
 // wait, have none and whose turn it is.
 func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, which string, args ...any) (err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT d.seq, d.sink, coalesce(d.next, 0) FROM deliveries d
-		WHERE d.state = 'waiting' AND d.job IS NULL AND (`+which+`) AND NOT `+behind+` ORDER BY d.seq`, args...)
+		WHERE d.state = 'waiting' AND d.job IS NULL AND d.held IS NULL AND (`+which+`) AND NOT `+behind+` ORDER BY d.seq`, args...)
 	if err != nil {
 		return err
 	}
