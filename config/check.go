@@ -324,11 +324,7 @@ func (n *Notify) check(d *decoder) {
 }
 
 func (s *Sink) check(d *decoder, key string) {
-	if slices.Contains(sinkTypes, s.Type) && !slices.Contains(builtTypes, s.Type) {
-		d.wrong(key+".type", "%s is not in this version; choose one of %s", d.quote(key+".type", s.Type), strings.Join(builtTypes, ", "))
-	} else {
-		d.one(key+".type", s.Type, builtTypes)
-	}
+	d.one(key+".type", s.Type, sinkTypes)
 	if s.URL == "" {
 		d.wrong(key+".url", "missing; say where to send, as url or url_file")
 	} else if webURL(s.URL.Reveal()) == nil {

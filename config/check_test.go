@@ -201,13 +201,13 @@ func TestChecks(t *testing.T) {
 		{nest("notify", "first_run: send"), ""},
 		{nest("notify", "first_run: silence"), "2: notify.first_run: \"silence\" is not one of silent, send; did you mean `silent`?"},
 		{"notify:\n  sinks:\n    - {}", "3: notify.sinks[0].name: missing; write one with a-z, 0-9 and -\n" +
-			"config.yaml:3: notify.sinks[0].type: missing; choose one of " + strings.Join(builtTypes, ", ") + "\n" +
+			"config.yaml:3: notify.sinks[0].type: missing; choose one of " + strings.Join(sinkTypes, ", ") + "\n" +
 			"config.yaml:3: notify.sinks[0].url: missing; say where to send, as url or url_file"},
 		{sink("") + "    - name: a\n      type: slack\n      url: https://example.org/", `7: notify.sinks[1].name: "a" is the name of notify.sinks[0] too; choose another`},
 		{sinkWith("name", "websub"), "3: notify.sinks[0].name: websub is what the hub of feeds.hub is called; choose another"},
-		{sinkWith("type", "websub"), `4: notify.sinks[0].type: "websub" is not one of ` + strings.Join(builtTypes, ", ")},
-		{sinkWith("type", "slak"), "4: notify.sinks[0].type: \"slak\" is not one of " + strings.Join(builtTypes, ", ") + "; did you mean `slack`?"},
-		{sinkWith("type", "gotify"), `4: notify.sinks[0].type: "gotify" is not in this version; choose one of ` + strings.Join(builtTypes, ", ")},
+		{sinkWith("type", "websub"), `4: notify.sinks[0].type: "websub" is not one of ` + strings.Join(sinkTypes, ", ")},
+		{sinkWith("type", "slak"), "4: notify.sinks[0].type: \"slak\" is not one of " + strings.Join(sinkTypes, ", ") + "; did you mean `slack`?"},
+		{sinkWith("type", "gotify"), ""},
 		{sinkWith("url", "http://127.0.0.1:9/x?y=z"), ""},
 		{sinkWith("url", "hooks.example.org/c4n4ry"), "5: notify.sinks[0].url: " + hook},
 		{sinkWith("url", "ftp://hooks.example.org/"), "5: notify.sinks[0].url: " + hook},

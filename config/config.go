@@ -29,9 +29,6 @@ import (
 	"time"
 )
 
-// builtTypes are those of [sinkTypes] that can send in this version.
-var builtTypes = []string{"webhook", "slack", "discord", "mattermost", "rocketchat", "teams", "googlechat", "telegram"}
-
 // maxSize is the largest configuration, and the largest file with a secret,
 // that is read: 1 MiB.
 const maxSize = 1 << 20
@@ -269,8 +266,8 @@ type Sink struct {
 	Name string `yaml:"name"`
 
 	// Type is what the sink speaks: webhook, slack, discord, mattermost,
-	// rocketchat, teams, googlechat or telegram. Required. The other types (zulip,
-	// matrix, ntfy, gotify) are known, but not in this version.
+	// rocketchat, teams, googlechat, zulip, matrix, telegram, ntfy or gotify.
+	// Required.
 	Type string `yaml:"type"`
 
 	// URL is where messages are sent, absolute http or https. Required; the

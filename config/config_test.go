@@ -130,15 +130,6 @@ func typeKeys(t reflect.Type, key string, keys *[]string) {
 	}
 }
 
-// builtTypes must name types that exist: one that does not is a slip of the pen.
-func TestBuiltTypesExist(t *testing.T) {
-	for _, name := range builtTypes {
-		if !slices.Contains(sinkTypes, name) {
-			t.Errorf("%s is in builtTypes, but not in sinkTypes", name)
-		}
-	}
-}
-
 // Who knows the tools is asked of sinks that are right as far as this package
 // knows, and his fault has the place of the key that he names.
 func TestCheckSink(t *testing.T) {

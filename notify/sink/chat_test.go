@@ -93,12 +93,11 @@ func TestChatParts(t *testing.T) {
 		for name, words := range map[string][]string{
 			"new": {"New: Court orders", "importance 9", "2025-01-28", "confirmed", "Washington, D", "oversight", "Inspectors General", "A federal judge",
 				"docket 25", "https://example.org/plain", "Printed gazette", "https://timeline.example/events/2025/01-28--inspectors/", "https://timeline.example/feeds/tags/courts.atom"},
-			"raised":    {"Raised: Court orders", "importance 6 → 9", "status pending → confirmed"},
-			"withdrawn": {"Withdrawn: Court orders"},
-			"test":      {"Test: Court orders", "This is a test message"},
-			"batch":     {"2 changes, most important: Court orders", "https://timeline.example/events/2025/01-28--inspectors/", "Second"},
-			"batch_long": {"60 changes, most important: Event number 0", "Event number 2 of", "and 4", // 40 more, or a few more
-				"https://timeline.example/events/2025/02/"},
+			"raised":     {"Raised: Court orders", "importance 6 → 9", "status pending → confirmed"},
+			"withdrawn":  {"Withdrawn: Court orders"},
+			"test":       {"Test: Court orders", "This is a test message"},
+			"batch":      {"2 changes, most important: Court orders", "https://timeline.example/events/2025/01-28--inspectors/", "Second"},
+			"batch_long": {"60 changes, most important: Event number 0", "Event number 2 of", " more", "https://timeline.example/events/2025/02/"},
 		} {
 			text := strings.Join(texts(t, payload(t, Config{Type: typ}, all[name]), false), "\n")
 			text = strings.NewReplacer("\\", "", gap, "", "&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)
@@ -149,12 +148,20 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 	target := regexp.MustCompile(`\]\(([^()\s]*)\)`)
 	tag := regexp.MustCompile(`<[^>\x{200b}][^>]*>`)
 	link := regexp.MustCompile(`^<a href="https?://(timeline\.example|example\.org)[^"<>]*">$`)
+	var p map[string]any
+	if err := json.Unmarshal(payload, &p); err != nil {
+		t.Fatal(err)
+	}
+	str := func(key string) string { s, _ := p[key].(string); return s }
 	for _, s := range texts(t, payload, true) {
 		if strings.ContainsAny(s, "\u202e\u2066\x00\x1b\u2028\u0085") {
 			fail("an invisible character: %q", s)
 		}
 		if m := mention.FindString(s); m != "" {
 			fail("a mention %s: %s", m, s)
+		}
+		if typ == "matrix" && !strings.HasPrefix(s, "<p>") || typ == "gotify" && s == str("title") || typ == "zulip" && s == str("topic") {
+			continue // plain text
 		}
 		switch typ {
 		case "telegram", "matrix", "googlechat":
@@ -183,11 +190,6 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 			}
 		}
 	}
-	var p map[string]any
-	if err := json.Unmarshal(payload, &p); err != nil {
-		t.Fatal(err)
-	}
-	str := func(key string) string { s, _ := p[key].(string); return s }
 	switch typ {
 	case "discord":
 		var m discordMessage
@@ -228,6 +230,27 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 		}
 		if strings.Contains(string(payload), `"text":""`) {
 			fail("an empty text")
+		}
+	case "zulip":
+		if runes(str("content")) > 10_000 || runes(str("topic")) > 60 || str("topic") == "" {
+			fail("content of %d, topic %s", runes(str("content")), str("topic"))
+		}
+	case "matrix":
+		if len(payload) > 60_000 || str("body") == "" || !strings.Contains(string(payload), `"m.mentions":{}`) {
+			fail("%d bytes, or mentions", len(payload))
+		}
+		for _, e := range []string{"p", "b", "a"} {
+			if html := str("formatted_body"); strings.Count(html, "<"+e+">")+strings.Count(html, "<"+e+" ") != strings.Count(html, "</"+e+">") {
+				fail("<%s> is not closed", e)
+			}
+		}
+	case "ntfy":
+		if n := len(str("message")); n == 0 || n > 4096 {
+			fail("a message of %d bytes", n)
+		}
+	case "gotify":
+		if n := len(str("message")); n == 0 || len(payload) > maxGotify {
+			fail("a message of %d bytes", n)
 		}
 	case "googlechat":
 		if len(payload) > 32_000 {
@@ -342,6 +365,36 @@ func chatAddresses() []chatAddress {
 			request: "POST https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD&token=t"},
 		{typ: "googlechat", url: "https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_OR_FAIL&threadKey=mine", body: `"openLink"`,
 			lacks: "threadKey", request: "POST https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_OR_FAIL&threadKey=mine"},
+		{typ: "zulip", url: "https://bot@example.org:key@chat.example/api/v1/messages?to=news&topic=Timeline", body: "to=news&topic=Timeline&type=stream",
+			request: "POST https://bot%40example.org:key@chat.example/api/v1/messages", sent: map[string]string{"Authorization": "Basic Ym90QGV4YW1wbGUub3JnOmtleQ=="}},
+		{typ: "zulip", url: "https://bot%40example.org:key@chat.example/?to=general", body: "to=general&topic=inspectors&type=stream",
+			request: "POST https://bot%40example.org:key@chat.example/api/v1/messages", sent: map[string]string{"Authorization": "Basic Ym90QGV4YW1wbGUub3JnOmtleQ=="}},
+		{typ: "zulip", url: "https://chat.example/api/v1/messages?to=[9]&type=direct", headers: map[string]string{"Authorization": "Basic eA=="}, body: "to=%5B9%5D&type=direct", lacks: "topic",
+			request: "POST https://chat.example/api/v1/messages", sent: map[string]string{"Authorization": "Basic eA=="}},
+		{typ: "zulip", url: "https://chat.example/api/v1/messages?to=general", fault: "url: has no bot; write it like https://<BOT-EMAIL>:<KEY>@<HOST>/api/v1/messages?to=<CHANNEL>"},
+		{typ: "zulip", url: "https://b:k@chat.example/api/v1/messages", fault: "url: has no channel; write it like https://<BOT-EMAIL>:<KEY>@<HOST>/api/v1/messages?to=<CHANNEL>"},
+		{typ: "zulip", url: "https://b:k@chat.example/api/v1/external/slack?to=x", fault: "url: is not that of messages; write it like https://<BOT-EMAIL>:<KEY>@<HOST>/api/v1/messages?to=<CHANNEL>"},
+		{typ: "matrix", url: "https://m.example/_matrix/client/v3/rooms/!abc:m.example?access_token=tok", sent: map[string]string{"Authorization": "Bearer tok"},
+			request: "PUT https://m.example/_matrix/client/v3/rooms/%21abc:m.example/send/m.room.message/msg_1"},
+		{typ: "matrix", url: "https://m.example/sub/_matrix/client/r0/rooms/%21abc%3Am.example/send/m.room.message/5?user_id=u", headers: map[string]string{"Authorization": "Bearer tok"},
+			request: "PUT https://m.example/sub/_matrix/client/r0/rooms/%21abc:m.example/send/m.room.message/msg_1?user_id=u", sent: map[string]string{"Authorization": "Bearer tok"}},
+		{typ: "matrix", url: "https://m.example/_matrix/client/v3/rooms/!abc:m.example", fault: "url: has no access token; add headers: {Authorization: Bearer <TOKEN>}, or ?access_token=<TOKEN>"},
+		{typ: "matrix", url: "https://m.example/_matrix/client/v3/rooms/%23abc:m.example?access_token=tok",
+			fault: "url: the room is not an id, which begins with ! and is in the room's settings under Advanced; write it like https://<HOST>/_matrix/client/v3/rooms/<!ROOM>"},
+		{typ: "matrix", url: "https://m.example/?access_token=tok", fault: "url: has no room; write it like https://<HOST>/_matrix/client/v3/rooms/<!ROOM>"},
+		{typ: "matrix", url: "https://m.example/_matrix/client/v3/rooms/!abc:m.example/state?access_token=tok",
+			fault: "url: goes on after the room; write it like https://<HOST>/_matrix/client/v3/rooms/<!ROOM>"},
+		{typ: "ntfy", url: "https://ntfy.sh/alerts", request: "POST https://ntfy.sh/", body: `{"topic":"alerts","title":"New: Court`},
+		{typ: "ntfy", url: "https://u:p@example.org/sub/alerts/publish?auth=QmVhcmVyIHRr", request: "POST https://u:p@example.org/sub/", body: `{"topic":"alerts"`,
+			sent: map[string]string{"Authorization": "Bearer tk"}},
+		{typ: "ntfy", url: "https://ntfy.sh/alerts", headers: map[string]string{"Authorization": "Bearer tk"}, request: "POST https://ntfy.sh/", sent: map[string]string{"Authorization": "Bearer tk"}},
+		{typ: "ntfy", url: "https://ntfy.sh/", fault: "url: has no topic; write it like https://ntfy.sh/<TOPIC>, with 1 to 64 of A-Z, a-z, 0-9, _ and -"},
+		{typ: "ntfy", url: "https://ntfy.sh/a.b", fault: "url: has no topic; write it like https://ntfy.sh/<TOPIC>, with 1 to 64 of A-Z, a-z, 0-9, _ and -"},
+		{typ: "ntfy", url: "https://ntfy.sh/alerts?auth=!", fault: "url: auth is not base64 of what Authorization would say; write headers: {Authorization: Bearer <TOKEN>} instead"},
+		{typ: "ntfy", url: "https://ntfy.sh/alerts?auth=YQ0KYg", fault: "url: auth is not base64 of what Authorization would say; write headers: {Authorization: Bearer <TOKEN>} instead"},
+		{typ: "gotify", url: "https://push.example/message?token=tok", request: "POST https://push.example/message", sent: map[string]string{"X-Gotify-Key": "tok"}},
+		{typ: "gotify", url: "https://push.example/sub/", headers: map[string]string{"X-Gotify-Key": "tok"}, request: "POST https://push.example/sub/message", sent: map[string]string{"X-Gotify-Key": "tok"}},
+		{typ: "gotify", url: "https://push.example/message", fault: "url: has no token; add ?token= and the application's, or headers: {X-Gotify-Key: <TOKEN>}"},
 		{typ: "telegram", url: "https://api.telegram.org/bot1:tok/sendMessage?chat_id=-100", request: "POST https://api.telegram.org/bot1:tok/sendMessage", body: `"chat_id":"-100","text"`},
 		{typ: "telegram", url: "https://api.telegram.org/bot1:tok?chat_id=@news&message_thread_id=5&disable_notification=true&protect_content=true",
 			request: "POST https://api.telegram.org/bot1:tok/sendMessage", body: `"chat_id":"@news","message_thread_id":5,`},
@@ -415,6 +468,30 @@ func TestChatAnswers(t *testing.T) {
 		{"telegram", 400, "", `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`, want{permanent: true}},
 		{"telegram", 403, "", `{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked"}`, want{permanent: true}},
 		{"telegram", 404, "", `{"ok":false,"error_code":404,"description":"Not Found"}`, want{permanent: true}},
+		{"matrix", 200, "", `{"event_id":"$abc"}`, want{ok: true, id: "$abc"}},
+		{"matrix", 429, "", `{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests","retry_after_ms":2500}`, want{after: 2500 * time.Millisecond}},
+		{"matrix", 429, "4", `{"errcode":"M_LIMIT_EXCEEDED"}`, want{after: 4 * time.Second}},
+		{"matrix", 401, "", `{"errcode":"M_UNKNOWN_TOKEN","soft_logout":false}`, want{permanent: true}},
+		{"matrix", 403, "", `{"errcode":"M_FORBIDDEN"}`, want{permanent: true}},
+		{"matrix", 413, "", `{"errcode":"M_TOO_LARGE"}`, want{permanent: true}},
+		{"matrix", 500, "", `{"errcode":"M_UNKNOWN"}`, want{}},
+		{"matrix", 200, "", huge, want{ok: true}},
+		{"zulip", 200, "", `{"result":"success","msg":"","id":42}`, want{ok: true, id: "42"}},
+		{"zulip", 200, "", `{"result":"error","msg":"x","code":"BAD_REQUEST"}`, want{permanent: true}},
+		{"zulip", 429, "", `{"result":"error","code":"RATE_LIMIT_HIT","msg":"API usage exceeded rate limit","retry-after":28.706807374954224}`, want{after: 28706807374 * time.Nanosecond}},
+		{"zulip", 200, "", `{"result":"error","code":"RATE_LIMIT_HIT","retry-after":2}`, want{after: 2 * time.Second}},
+		{"zulip", 400, "", `{"result":"error","code":"STREAM_DOES_NOT_EXIST","msg":"Channel 'x' does not exist"}`, want{permanent: true}},
+		{"zulip", 401, "", `{"result":"error","code":"UNAUTHORIZED","msg":"Invalid API key"}`, want{permanent: true}},
+		{"zulip", 502, "", `<html>`, want{}},
+		{"ntfy", 200, "", `{"id":"hwQ2YpKdmg","time":1,"event":"message"}`, want{ok: true, id: "hwQ2YpKdmg"}},
+		{"ntfy", 429, "", `{"code":42901,"http":429,"error":"limit reached: too many requests"}`, want{}},
+		{"ntfy", 400, "", `{"code":40009,"http":400,"error":"invalid request: topic invalid"}`, want{permanent: true}},
+		{"ntfy", 403, "", `{"code":40301,"http":403,"error":"forbidden"}`, want{permanent: true}},
+		{"ntfy", 507, "", `{"code":50701,"http":507}`, want{}},
+		{"gotify", 200, "", `{"id":25,"appid":5}`, want{ok: true}},
+		{"gotify", 401, "", `{"error":"Unauthorized","errorCode":401}`, want{permanent: true}},
+		{"gotify", 400, "", `{"error":"Bad Request","errorCode":400}`, want{permanent: true}},
+		{"gotify", 500, "", ``, want{}},
 		{"telegram", 500, "", `{"ok":false,"error_code":500}`, want{}},
 	} {
 		t.Run(fmt.Sprintf("%s %d %.40s", tt.typ, tt.status, tt.body), func(t *testing.T) {

@@ -177,6 +177,17 @@ func (p *poster) post(ctx context.Context, body []byte, header http.Header) (not
 	return p.send(ctx, http.MethodPost, p.url, body, header)
 }
 
+// jsonInteger is an integer of JSON as it is written, or nothing for anything else.
+type jsonInteger string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *jsonInteger) UnmarshalJSON(data []byte) error {
+	if len(data) < 20 && strings.Trim(string(data), "0123456789") == "" {
+		*n = jsonInteger(data)
+	}
+	return nil
+}
+
 // asJSON is the header of a body in JSON.
 func asJSON() http.Header { return http.Header{"Content-Type": {"application/json; charset=utf-8"}} }
 

@@ -93,7 +93,11 @@ func kinds() []kind {
 		{"rocketchat", newRocketChat},
 		{"teams", newTeams},
 		{"googlechat", newGoogleChat},
+		{"zulip", newZulip},
+		{"matrix", newMatrix},
 		{"telegram", newTelegram},
+		{"ntfy", newNtfy},
+		{"gotify", newGotify},
 		{"websub", newWebSub},
 	}
 }

@@ -228,7 +228,7 @@ func sample() notify.Delivery {
 }
 
 func TestTypes(t *testing.T) {
-	if got, want := Types(), []string{"webhook", "slack", "discord", "mattermost", "rocketchat", "teams", "googlechat", "telegram", "websub"}; !slices.Equal(got, want) {
+	if got, want := Types(), []string{"webhook", "slack", "discord", "mattermost", "rocketchat", "teams", "googlechat", "zulip", "matrix", "telegram", "ntfy", "gotify", "websub"}; !slices.Equal(got, want) {
 		t.Errorf("Types() = %q, want %q", got, want)
 	}
 	for _, typ := range Types() {
@@ -292,7 +292,7 @@ func secretive(typ, base string) Config {
 	}
 	u.User = url.UserPassword("hush-user", "hush/pass+word")
 	path, query := below(typ)
-	u.Path = "/services/T0hush/B0hush/hush<&>\"x y" + strings.NewReplacer("a-token", "hush-token", "room", "hush-room", "alerts", "hush-topic").Replace(path)
+	u.Path = "/services/T0hush/B0hush/hush<&>\"x y" + strings.NewReplacer("a-token", "hush-token", "!room", "!hush-room", "alerts", "hush-topic").Replace(path)
 	u.RawQuery = "token=hush%2Fquery%2Bx%3D%26&hushflag&x=1"
 	for name := range query {
 		if name != "token" {

@@ -61,14 +61,11 @@ func newTelegram(c Config, p *poster) (notify.Sender, error) {
 		s.thread = n
 	}
 	s.quiet, s.lock = query.Get("disable_notification") == "true", query.Get("protect_content") == "true"
-	to.Path, to.RawPath, to.RawQuery, to.Fragment = path, "", "", ""
+	to.Path, to.RawPath, to.RawQuery, to.Fragment, to.ForceQuery = path, "", "", "", false
 	p.redact = newRedactor(c, p.url, token)
 	p.url = &to
 	p.ruling = reader(func(status int, body telegramAnswer) ruling {
-		said := ruling{retryAfter: body.Parameters.RetryAfter}
-		if body.Result.MessageID != 0 {
-			said.remoteID = strconv.FormatInt(body.Result.MessageID, 10)
-		}
+		said := ruling{retryAfter: body.Parameters.RetryAfter, remoteID: string(body.Result.MessageID)}
 		if body.OK != nil && !*body.OK {
 			said.status = max(body.Code, 400)
 		}
@@ -83,7 +80,7 @@ type telegramAnswer struct {
 	OK     *bool `json:"ok"`
 	Code   int   `json:"error_code"`
 	Result struct {
-		MessageID int64 `json:"message_id"`
+		MessageID jsonInteger `json:"message_id"`
 	} `json:"result"`
 	Parameters struct {
 		RetryAfter float64 `json:"retry_after"`
