@@ -1,7 +1,9 @@
 package event
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -62,24 +64,80 @@ func (m *Matcher) Match(e *Event) bool { return m.MatchKeys(e, Keys(e.Tags), Key
 
 // MatchKeys is Match for a caller that has the keys of e's tags and actors.
 func (m *Matcher) MatchKeys(e *Event, tags, actors []string) bool {
+	return m.fails(e, tags, actors) == ""
+}
+
+// Why returns the first condition that keeps m from selecting e, as configurations
+// spell it, and what it asks for; empty where m selects e.
+func (m *Matcher) Why(e *Event) (condition, asked string) {
+	condition = m.fails(e, Keys(e.Tags), Keys(e.Actors))
+	switch condition {
+	case "min_importance":
+		asked = fmt.Sprintf("%d, and the event has %d", m.m.MinImportance, e.Importance)
+	case "max_importance":
+		asked = fmt.Sprintf("%d, and the event has %d", m.m.MaxImportance, e.Importance)
+	case "from":
+		asked = m.m.From.Format(time.DateOnly) + ", and the event is of " + e.Date.String()
+	case "to":
+		asked = m.m.To.Format(time.DateOnly) + ", and the event is of " + e.Date.String()
+	case "status":
+		asked = list(m.m.Status) + ", and the event has " + list([]string{e.Status})
+	case "location":
+		asked = list(m.m.Location) + ", and the event has " + list([]string{e.Location})
+	case "tags":
+		asked = "any of " + list(m.m.Tags) + ", and the event has " + list(e.Tags)
+	case "actors":
+		asked = "any of " + list(m.m.Actors) + ", and the event has " + list(e.Actors)
+	case "all_tags":
+		asked = list(m.m.AllTags) + ", and the event has " + list(e.Tags)
+	case "all_actors":
+		asked = list(m.m.AllActors) + ", and the event has " + list(e.Actors)
+	case "not_tags":
+		asked = list(m.m.NotTags) + ", and the event has " + list(e.Tags)
+	case "not_actors":
+		asked = list(m.m.NotActors) + ", and the event has " + list(e.Actors)
+	}
+	return condition, asked
+}
+
+// list is names for people to read.
+func list(names []string) string {
+	if strings.Join(names, "") == "" {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// fails returns the first condition that does not hold; empty where all do.
+func (m *Matcher) fails(e *Event, tags, actors []string) string {
 	day := e.Date.Day()
 	switch {
 	case m.m.MinImportance > 0 && e.Importance < m.m.MinImportance:
+		return "min_importance"
 	case m.m.MaxImportance > 0 && e.Importance > m.m.MaxImportance:
+		return "max_importance"
 	case !m.m.From.IsZero() && day.Before(m.m.From):
+		return "from"
 	case !m.m.To.IsZero() && day.After(m.m.To):
+		return "to"
 	case len(m.tags) > 0 && !anyOf(m.tags, tags):
+		return "tags"
 	case len(m.actors) > 0 && !anyOf(m.actors, actors):
+		return "actors"
 	case len(m.status) > 0 && !m.status[Key(e.Status)]:
+		return "status"
 	case len(m.places) > 0 && !m.places[Key(e.Location)]:
+		return "location"
 	case !allOf(m.allTags, tags):
+		return "all_tags"
 	case !allOf(m.allActors, actors):
+		return "all_actors"
 	case anyOf(m.notTags, tags):
+		return "not_tags"
 	case anyOf(m.notActors, actors):
-	default:
-		return true
+		return "not_actors"
 	}
-	return false
+	return ""
 }
 
 // Keys returns the Key of each name.

@@ -61,8 +61,12 @@ func TestMatch(t *testing.T) {
 			NotActors: []string{"x"}, Status: []string{"confirmed"}, Location: []string{"Sydney"}, MinImportance: 1, MaxImportance: 10, From: day("1900-01-01"), To: day("2000-01-01")}, true},
 		{"all but one", Match{Tags: []string{"bridges"}, Actors: []string{"Jack Lang"}, Status: []string{"confirmed"}, Location: []string{"Perth"}}, false},
 	} {
-		if got := NewMatcher(test.m, Dialect{}).Match(e); got != test.want {
+		m := NewMatcher(test.m, Dialect{})
+		if got := m.Match(e); got != test.want {
 			t.Errorf("%s: %v", test.name, got)
+		}
+		if condition, asked := m.Why(e); (condition == "") != test.want || (asked == "") != test.want {
+			t.Errorf("%s: because of %q, %q", test.name, condition, asked)
 		}
 	}
 

@@ -20,7 +20,9 @@ package notify
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tocsin/event"
@@ -124,6 +126,69 @@ func (r *Rule) Kind(c timeline.Change) (kind Kind, ok bool) {
 		return "", false
 	}
 	return kind, slices.Contains(r.On, kind) && r.Match.Match(c.Event)
+}
+
+// Explained says what a rule does with the changes of one event as it is now.
+type Explained struct {
+	Sink string `json:"sink"`
+	// Sent says that some kind of change of it goes out.
+	Sent bool `json:"sent"`
+	// Why is the condition of the match that keeps all of them back.
+	Why string `json:"why,omitempty"`
+	// Kinds says of each kind whether, and when, it goes out.
+	Kinds []ExplainedKind `json:"kinds,omitempty"`
+}
+
+// ExplainedKind is what a rule does with one kind of change.
+type ExplainedKind struct {
+	Kind Kind   `json:"kind"`
+	Sent bool   `json:"sent"`
+	Why  string `json:"why"`
+}
+
+// Explain says what the rule would do with a change of an event, made at now, and
+// by which of its parts.
+func (r *Rule) Explain(e *event.Event, now time.Time) Explained {
+	x := Explained{Sink: r.Sink}
+	if condition, asked := r.Match.Why(e); condition != "" {
+		x.Why = "match." + condition + " asks for " + asked
+		return x
+	}
+	when := ""
+	if until, together := r.Hold.Until(now, e.Importance); !until.IsZero() {
+		when = "held for quiet hours until "
+		if together {
+			when = "collected for the digest of "
+		}
+		when += until.Format(time.RFC3339)
+	}
+	for _, k := range []Kind{New, Updated, Raised, Withdrawn} {
+		kind := ExplainedKind{Kind: k, Sent: slices.Contains(r.On, k)}
+		switch least := r.Match.MinImportance(); {
+		case !kind.Sent:
+			kind.Why = "`on` does not list it"
+		case k == Updated:
+			kind.Why = fmt.Sprintf("if one of these changed: %s", joined(r.Fields))
+		case k == Raised && least == 0:
+			kind.Sent, kind.Why = false, "match has no min_importance to be raised to"
+		case k == Raised:
+			kind.Why = fmt.Sprintf("if its importance was under %d", least)
+		}
+		if kind.Sent {
+			x.Sent = true
+			kind.Why = strings.Trim(kind.Why+"; "+when, "; ")
+		}
+		x.Kinds = append(x.Kinds, kind)
+	}
+	return x
+}
+
+func joined(fields []event.Field) string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = string(f)
+	}
+	return strings.Join(names, ", ")
 }
 
 // summaryRunes bounds the summary that a message carries.

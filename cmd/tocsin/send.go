@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"tocsin/config"
 	"tocsin/notify"
+	"tocsin/timeline"
 )
 
 // sent is what send prints.
@@ -25,8 +27,11 @@ type sent struct {
 // send sends a test message to one sink, past the queue, and says what it
 // answered.
 func send(ctx context.Context, t *terminal, args []string) error {
-	f := newFlags(t, "send", "[-config FILE] SINK", "Sends a test message to one sink of the configuration and prints what it answered.")
+	f := newFlags(t, "send", "[-config FILE] SINK | -event ID -explain",
+		"Sends a test message to one sink of the configuration and prints what it answered.\nWith -event and -explain: sends nothing, and says of each sink whether it is told of\nthat event, and why.")
 	f.withJSON()
+	id := f.String("event", "", "the `ID` of an event, to be explained")
+	explained := f.Bool("explain", false, "say which sinks are told of the event, and why")
 	rest, err := f.parse(args)
 	if err != nil {
 		return err
@@ -35,7 +40,12 @@ func send(ctx context.Context, t *terminal, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(rest) != 1 {
+	switch {
+	case (*id != "") != *explained:
+		return &usageError{msg: "-event and -explain go together"}
+	case *explained:
+		return explain(ctx, f, c, *id, rest)
+	case len(rest) != 1:
 		return &usageError{msg: "which sink? " + known(c)}
 	}
 	var chosen *config.Sink
@@ -74,6 +84,49 @@ func send(ctx context.Context, t *terminal, args []string) error {
 		return errFaults
 	}
 	return nil
+}
+
+// explain prints which sinks, all of them or those that are named, are told of an
+// event, and why.
+func explain(ctx context.Context, f *flags, c *config.Config, id string, sinks []string) error {
+	tl := newTimeline(c)
+	bar := f.t.progress("reading events")
+	if _, err := tl.Look(ctx, timeline.Where{All: true, Sure: true, Progress: bar.at}); err != nil {
+		return fmt.Errorf("events.dir: %w", err)
+	}
+	bar.end()
+	e := tl.Event(id)
+	if e == nil {
+		return fmt.Errorf("no public event has the id %q: a file's path below %s without its ending, or its own id; tocsin check names files with faults", id, c.Events.Dir)
+	}
+	all := []notify.Explained{}
+	for _, r := range rules(c, dialect(c)) {
+		if len(sinks) == 0 || slices.Contains(sinks, r.Sink) {
+			all = append(all, r.Explain(e, time.Now()))
+		}
+	}
+	if len(all) == 0 {
+		return &usageError{msg: "no such sink; " + known(c)}
+	}
+	return f.print(all, func(w io.Writer) {
+		for _, x := range all {
+			if x.Why != "" {
+				fmt.Fprintf(w, "%s: not sent: %s\n", x.Sink, x.Why)
+				continue
+			}
+			fmt.Fprintf(w, "%s:\n", x.Sink)
+			for _, k := range x.Kinds {
+				word := "sent"
+				if !k.Sent {
+					word = "not sent"
+				}
+				if k.Why != "" {
+					word += ": " + k.Why
+				}
+				fmt.Fprintf(w, "  %-10s %s\n", k.Kind, word)
+			}
+		}
+	})
 }
 
 // known lists the sinks of a configuration.
