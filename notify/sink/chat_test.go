@@ -180,6 +180,9 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 				}
 			}
 			s = target.ReplaceAllString(s, "")
+			if m := regexp.MustCompile("(^|[^\\\\])(\\*+b\\*|`c`|~~s~~)").FindString(s); m != "" {
+				fail("markup %s in %s", m, s)
+			}
 			if strings.Contains(s, "://") {
 				fail("an address that links itself: %s", s)
 			}
@@ -193,8 +196,17 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 	switch typ {
 	case "discord":
 		var m discordMessage
-		if err := json.Unmarshal(payload, &m); err != nil || !discordFits(m) {
-			fail("over a limit, %v", err)
+		if err := json.Unmarshal(payload, &m); err != nil {
+			t.Fatal(err)
+		}
+		total := units(m.Embeds[0].Description)
+		for _, f := range m.Embeds[0].Fields {
+			if total += units(f.Name + f.Value); units(f.Value) > 1024 {
+				fail("a field of %d", units(f.Value))
+			}
+		}
+		if total > 6000 || units(m.Embeds[0].Description) > 4096 || units(m.Content) > 2000 || m.Content == "" {
+			fail("over a limit: %d in all", total)
 		}
 		if !strings.Contains(string(payload), `"allowed_mentions":{"parse":[]}`) {
 			fail("mentions are allowed")
@@ -513,6 +525,71 @@ func TestChatAnswers(t *testing.T) {
 				t.Errorf("got %+v, %+v, want %+v: %v", answer, got, tt.want, err)
 			}
 		})
+	}
+}
+
+// TestChatRedacts holds that an answer gives no secret away which is only a part of
+// a part of the address.
+func TestChatRedacts(t *testing.T) {
+	for _, tt := range []struct{ typ, url, secret string }{
+		{"telegram", "https://api.example/bot123456:hush-token/sendMessage?chat_id=-100123", "123456:hush-token"},
+		{"ntfy", "https://ntfy.example/alerts?auth=QmVhcmVyIGh1c2gtdG9rZW4", "hush-token"},
+		{"matrix", "https://m.example/_matrix/client/v3/rooms/!a:b?access_token=hush-token", "hush-token"},
+		{"gotify", "https://push.example/message?token=hush-token", "hush-token"},
+		{"zulip", "https://bot:hush-token@zulip.example/?to=general", "hush-token"},
+		{"googlechat", "https://chat.example/v1/spaces/A/messages?key=k&token=hush-token", "hush-token"},
+	} {
+		c := Config{Type: tt.typ, URL: tt.url, Client: &http.Client{Transport: answers{401, "unknown: " + tt.secret + "!"}}}
+		answer, err := newSink(t, c).Send(t.Context(), sample())
+		if want := "unknown: [redacted]!"; answer.Text != want || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %+v, %v", tt.typ, answer, err)
+		}
+	}
+}
+
+// answers is a transport that always answers the same.
+type answers struct {
+	status int
+	body   string
+}
+
+func (a answers) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: a.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(a.body))}, nil
+}
+
+// TestLeastImportantFirst holds what is cut first: of an event with more sources
+// than fit, the summary stays whole.
+func TestLeastImportantFirst(t *testing.T) {
+	m := messages()["new"]
+	e := &m.Items[0].Event
+	e.Summary = strings.Repeat("A sentence of the summary. ", 18) + "Its end."
+	e.Sources = nil
+	for range 12 {
+		e.Sources = append(e.Sources, notify.Source{Title: strings.Repeat("<&\"\\ ", 60), URL: "https://example.org/" + strings.Repeat("x", 400)})
+	}
+	for _, typ := range chats() {
+		text := strings.Join(texts(t, payload(t, Config{Type: typ}, m), false), "\n")
+		if !strings.Contains(strings.ReplaceAll(text, "\\", ""), "Its end.") || !strings.Contains(text, "2025-01-28") {
+			t.Errorf("%s: the summary is cut before the sources are:\n%s", typ, text)
+		}
+	}
+	var order []string
+	l := limits{1, 100, 2, 100, 100, 100, 6, 200, 100, 500}
+	for before := l; l.reduce(); before = l {
+		switch {
+		case l.sources < before.sources:
+			order = append(order, "sources")
+		case l.names < before.names:
+			order = append(order, "names")
+		case l.summary < before.summary:
+			order = append(order, "summary")
+		case l.title < before.title:
+			order = append(order, "title")
+		}
+	}
+	order = slices.Compact(order)
+	if want := []string{"sources", "names", "summary", "title"}; !slices.Equal(order, want) {
+		t.Errorf("%q go, want %q", order, want)
 	}
 }
 

@@ -52,14 +52,23 @@ func TestValidators(t *testing.T) {
 	for name, m := range messages() {
 		all["sample_"+name] = m
 	}
+	title, body := templated()
 	for _, typ := range Types() {
 		switch typ {
 		case "websub", "zulip": // of which it knows nothing
 			continue
 		}
+		as, files := typ, []string{}
+		if as == "rocketchat" { // which takes the same
+			as = "mattermost"
+		}
 		for name, m := range all {
 			base, got := receiver(t)
-			s := newSink(t, Config{Type: typ, URL: address(typ, base), Secrets: []string{secret}, Now: time.Now})
+			c := Config{Type: typ, URL: address(typ, base), Secrets: []string{secret}, Now: time.Now}
+			if name == "sample_test" || name == "mentions_batch" {
+				c.Title, c.Body = title, body
+			}
+			s := newSink(t, c)
 			if _, err := s.Send(t.Context(), notify.Delivery{ID: "msg_" + name, Message: m}); err != nil {
 				t.Fatal(err)
 			}
@@ -79,11 +88,8 @@ func TestValidators(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, file), payload, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if as := typ; as == "rocketchat" { // as it takes
-				run("node", "check.mjs", "mattermost", file)
-			} else {
-				run("node", "check.mjs", typ, file)
-			}
+			files = append(files, file)
 		}
+		run("node", append([]string{"check.mjs", as}, files...)...)
 	}
 }
