@@ -125,6 +125,16 @@ type Sender interface {
 	Send(ctx context.Context, d Delivery) (Answer, error)
 }
 
+// Editor is a Sender that can also change a message which it sent.
+type Editor interface {
+	Sender
+	// Edit puts d's message in the place of the one that Send answered with
+	// remoteID, which names it also after that. Its error is a *SendError as
+	// Send's; a Permanent one that is not Gone says that this message cannot be
+	// changed, or not any more, and that d has to be sent instead.
+	Edit(ctx context.Context, d Delivery, remoteID string) (Answer, error)
+}
+
 // Answer is what a sink answered, for the operator to read: no secrets, at most
 // a few hundred bytes of text.
 type Answer struct {

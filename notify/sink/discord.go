@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	"tocsin/notify"
@@ -38,8 +39,10 @@ func newDiscord(c Config, p *poster) (notify.Sender, error) {
 	p.ruling = reader(func(status int, body struct {
 		ID         string  `json:"id"`
 		RetryAfter float64 `json:"retry_after"` // seconds, with a fraction
+		Code       int     `json:"code"`
 	}) ruling {
-		return ruling{remoteID: body.ID, retryAfter: body.RetryAfter}
+		const unknownMessage = 10008 // to an edit
+		return ruling{remoteID: body.ID, retryAfter: body.RetryAfter, stays: body.Code == unknownMessage}
 	})
 	p.lost = true
 	// Discord's backslash works before everything but letters and digits.
@@ -53,6 +56,13 @@ func (s *discord) Send(ctx context.Context, d notify.Delivery) (notify.Answer, e
 		return notify.Answer{}, errEmpty()
 	}
 	return s.post(ctx, s.render(d.Message), asJSON())
+}
+
+// Edit implements notify.Editor (https://discord.com/developers/docs/resources/webhook#edit-webhook-message).
+func (s *discord) Edit(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
+	return s.edit(ctx, d, remoteID, func() (notify.Answer, error) {
+		return s.send(ctx, http.MethodPatch, under(s.url, "/messages/"+remoteID), s.render(d.Message), asJSON())
+	})
 }
 
 // The payload, as much of it as is used.

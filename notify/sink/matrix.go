@@ -71,14 +71,25 @@ func (s *matrix) Send(ctx context.Context, d notify.Delivery) (notify.Answer, er
 	if len(d.Message.Items) == 0 {
 		return notify.Answer{}, errEmpty()
 	}
-	return s.send(ctx, http.MethodPut, s.transaction(d.ID), encode(s.content(d.Message)), asJSON())
+	return s.send(ctx, http.MethodPut, s.transaction(d.ID), encode(s.content(d.Message, maxMatrix)), asJSON())
+}
+
+// Edit implements notify.Editor by an event that replaces the one before
+// (https://spec.matrix.org/latest/client-server-api/#event-replacements). It is a
+// transaction of its own, so that d can still be sent where it is refused.
+func (s *matrix) Edit(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
+	return s.edit(ctx, d, remoteID, func() (notify.Answer, error) {
+		// Content and new content have to share the room.
+		c := s.content(d.Message, maxMatrix/2)
+		e := matrixEdit{matrixContent: c, New: c, Relates: matrixRelation{"m.replace", remoteID}}
+		e.Body, e.HTML = "* "+c.Body, "* "+c.HTML // for clients that know no edits
+		return s.send(ctx, http.MethodPut, s.transaction(d.ID+"-edit"), encode(e), asJSON())
+	})
 }
 
 // transaction is the address of the one request that a delivery may become.
 func (s *matrix) transaction(id string) *url.URL {
-	to := *s.url
-	to.Path, to.RawPath = to.Path+"/"+id, to.RawPath+"/"+url.PathEscape(id)
-	return &to
+	return under(s.url, "/"+id)
 }
 
 // matrixContent is the payload, as much of it as is used.
@@ -90,7 +101,21 @@ type matrixContent struct {
 	Mentions struct{} `json:"m.mentions"` // nobody
 }
 
-func (s *matrix) content(m notify.Message) matrixContent {
+// matrixEdit is the payload of a change.
+type (
+	matrixEdit struct {
+		matrixContent
+		New     matrixContent  `json:"m.new_content"`
+		Relates matrixRelation `json:"m.relates_to"`
+	}
+	matrixRelation struct {
+		Type    string `json:"rel_type"`
+		EventID string `json:"event_id"`
+	}
+)
+
+// content returns what a message says in at most limit bytes.
+func (s *matrix) content(m notify.Message, limit int) matrixContent {
 	title, body := s.templates.custom(m)
 	full := limits{sources: 10, source: 200, names: 15, value: 1000, summary: 3000, changes: 2000, batch: 20, body: 10_000, title: 250, address: 1000}
 	return fit(full, func(l limits) matrixContent {
@@ -104,7 +129,7 @@ func (s *matrix) content(m notify.Message) matrixContent {
 			Type: "m.notice", Format: "org.matrix.custom.html", HTML: b.String(),
 			Body: strings.Join(append([]string{plain.line}, plain.text(t)...), t.paragraph),
 		}
-	}, func(c matrixContent) bool { return len(encode(c)) <= maxMatrix })
+	}, func(c matrixContent) bool { return len(encode(c)) <= limit })
 }
 
 // plainMarkup is that of a tool that has none.

@@ -63,6 +63,18 @@ func (s *ntfy) Send(ctx context.Context, d notify.Delivery) (notify.Answer, erro
 	return s.post(ctx, encode(s.message(d.Message)), asJSON())
 }
 
+// Edit implements notify.Editor: what is published with the id of the first
+// message as its sequence takes that one's place
+// (https://docs.ntfy.sh/publish/#updating-deleting-notifications). Servers before
+// 2.16 know no sequences, and show it as another message.
+func (s *ntfy) Edit(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
+	return s.edit(ctx, d, remoteID, func() (notify.Answer, error) {
+		m := s.message(d.Message)
+		m.Sequence = remoteID
+		return s.post(ctx, encode(m), asJSON())
+	})
+}
+
 // The payload, as much of it as is used.
 type (
 	ntfyMessage struct {
@@ -72,6 +84,7 @@ type (
 		Priority int          `json:"priority"`
 		Click    string       `json:"click,omitempty"`
 		Actions  []ntfyAction `json:"actions,omitempty"` // three at most
+		Sequence string       `json:"sequence_id,omitempty"`
 	}
 	ntfyAction struct {
 		Action string `json:"action"`

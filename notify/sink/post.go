@@ -67,6 +67,10 @@ type ruling struct {
 	// status stands for the status of the answer, which is not what happened: the
 	// failure behind a 200; 0: it stands for itself.
 	status int
+	// taken says that it is a success all the same.
+	taken bool
+	// stays says that the address is not gone, whatever the status.
+	stays bool
 	// retryAfter is how many seconds the tool wants to be left alone; 0: the
 	// header Retry-After says.
 	retryAfter float64
@@ -198,6 +202,34 @@ func withQuery(u *url.URL, query url.Values) *url.URL {
 	return &to
 }
 
+// edit is send for a message that is there already, which keeps its name. A
+// remoteID is a part of addresses; what none of the tools gives is refused.
+func (p *poster) edit(ctx context.Context, d notify.Delivery, remoteID string, send func() (notify.Answer, error)) (notify.Answer, error) {
+	if len(d.Message.Items) == 0 {
+		return notify.Answer{}, errEmpty()
+	}
+	if remoteID == "" || strings.ContainsFunc(remoteID, func(r rune) bool { return r <= ' ' || strings.ContainsRune("/?#%\\", r) }) || strings.Trim(remoteID, ".") == "" {
+		return notify.Answer{}, errNoMessage()
+	}
+	answer, err := send()
+	if err == nil {
+		answer.RemoteID = remoteID
+	}
+	return answer, err
+}
+
+func errNoMessage() error {
+	return &notify.SendError{Permanent: true, Err: errors.New("no message to change is known")}
+}
+
+// under returns u with more at the end of its path.
+func under(u *url.URL, path string) *url.URL {
+	to := *u
+	to.Path = strings.TrimRight(to.Path, "/") + path
+	to.RawPath = strings.TrimRight(u.EscapedPath(), "/") + (&url.URL{Path: path}).EscapedPath()
+	return &to
+}
+
 // send is post with another method, or to an address below the configured one.
 func (p *poster) send(ctx context.Context, method string, to *url.URL, body []byte, header http.Header) (notify.Answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, p.timeout)
@@ -233,7 +265,7 @@ func (p *poster) judge(resp *http.Response, body []byte) (notify.Answer, error) 
 	if p.ruling != nil {
 		said = p.ruling(code, body)
 	}
-	if code/100 == 2 && said.status == 0 {
+	if code/100 == 2 && said.status == 0 || said.taken {
 		answer.RemoteID = said.remoteID
 		return answer, nil
 	}
@@ -252,7 +284,7 @@ func (p *poster) judge(resp *http.Response, body []byte) (notify.Answer, error) 
 		if said.retryAfter > 0 {
 			fail.RetryAfter = time.Duration(min(said.retryAfter, maxRetryAfter.Seconds()) * float64(time.Second))
 		}
-	case code == http.StatusGone, code == http.StatusNotFound && p.lost:
+	case code == http.StatusGone, code == http.StatusNotFound && p.lost && !said.stays:
 		fail.Permanent, fail.Gone = true, true
 	case redirect:
 		fail.Permanent = true

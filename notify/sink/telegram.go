@@ -2,7 +2,9 @@ package sink
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -68,6 +70,8 @@ func newTelegram(c Config, p *poster) (notify.Sender, error) {
 		said := ruling{retryAfter: body.Parameters.RetryAfter, remoteID: string(body.Result.MessageID)}
 		if body.OK != nil && !*body.OK {
 			said.status = max(body.Code, 400)
+			// To an edit that has arrived before.
+			said.taken = strings.Contains(body.Description, "message is not modified")
 		}
 		return said
 	})
@@ -77,9 +81,11 @@ func newTelegram(c Config, p *poster) (notify.Sender, error) {
 }
 
 type telegramAnswer struct {
-	OK     *bool `json:"ok"`
-	Code   int   `json:"error_code"`
-	Result struct {
+	OK   *bool `json:"ok"`
+	Code int   `json:"error_code"`
+
+	Description string `json:"description"`
+	Result      struct {
 		MessageID jsonInteger `json:"message_id"`
 	} `json:"result"`
 	Parameters struct {
@@ -92,7 +98,21 @@ func (s *telegram) Send(ctx context.Context, d notify.Delivery) (notify.Answer, 
 	if len(d.Message.Items) == 0 {
 		return notify.Answer{}, errEmpty()
 	}
-	return s.post(ctx, s.render(d.Message), asJSON())
+	return s.post(ctx, encode(s.message(d.Message)), asJSON())
+}
+
+// Edit implements notify.Editor (https://core.telegram.org/bots/api#editmessagetext).
+func (s *telegram) Edit(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
+	return s.edit(ctx, d, remoteID, func() (notify.Answer, error) {
+		if strings.Trim(remoteID, "0123456789") != "" {
+			return notify.Answer{}, errNoMessage()
+		}
+		to := *s.url
+		to.Path = strings.TrimSuffix(to.Path, "sendMessage") + "editMessageText"
+		m := s.message(d.Message)
+		m.ThreadID, m.Quiet, m.Protected = 0, false, false // of new messages only
+		return s.send(ctx, http.MethodPost, &to, encode(telegramEdit{m, json.Number(remoteID)}), asJSON())
+	})
 }
 
 // telegramMessage is the payload, as much of it as is used.
@@ -110,11 +130,17 @@ type telegramPreview struct {
 	Disabled bool `json:"is_disabled"`
 }
 
-func (s *telegram) render(m notify.Message) []byte {
-	return encode(telegramMessage{
+// telegramEdit is the payload of a change.
+type telegramEdit struct {
+	telegramMessage
+	MessageID json.Number `json:"message_id"`
+}
+
+func (s *telegram) message(m notify.Message) telegramMessage {
+	return telegramMessage{
 		ChatID: s.chat, ThreadID: s.thread, Text: s.text(m), ParseMode: "HTML",
 		Preview: telegramPreview{true}, Quiet: s.quiet, Protected: s.lock,
-	})
+	}
 }
 
 func (s *telegram) text(m notify.Message) string {

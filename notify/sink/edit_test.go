@@ -1,0 +1,109 @@
+package sink
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"tocsin/notify"
+)
+
+// TestEdit holds what goes out to change a message.
+func TestEdit(t *testing.T) {
+	for _, tt := range []struct {
+		typ, url, id string
+		request      string
+		holds        []string
+		lacks        string
+	}{
+		{"discord", "https://discord.com/api/webhooks/1/tok?thread_id=7", "1150", "PATCH https://discord.com/api/webhooks/1/tok/messages/1150?thread_id=7&wait=true",
+			[]string{`"content":"**Raised: Court`, `"allowed_mentions":{"parse":[]}`}, ""},
+		{"telegram", "https://api.telegram.org/bot1:tok?chat_id=-100&message_thread_id=5", "42", "POST https://api.telegram.org/bot1:tok/editMessageText",
+			[]string{`"chat_id":"-100"`, `"message_id":42`, `"parse_mode":"HTML"`, "<b>Raised: Court"}, "message_thread_id"},
+		{"matrix", "https://m.example/_matrix/client/v3/rooms/!a:b?access_token=t", "$abc", "PUT https://m.example/_matrix/client/v3/rooms/%21a:b/send/m.room.message/msg_1-edit",
+			[]string{`"m.new_content":{"msgtype":"m.notice","body":"Raised: Court`, `"m.relates_to":{"rel_type":"m.replace","event_id":"$abc"}`, `"body":"* Raised: Court`}, ""},
+		{"ntfy", "https://ntfy.sh/alerts", "hwQ2YpKdmg", "POST https://ntfy.sh/", []string{`"topic":"alerts"`, `"sequence_id":"hwQ2YpKdmg"`, `"title":"Raised: Court`}, ""},
+	} {
+		tr := &transport{}
+		e := newSink(t, Config{Type: tt.typ, URL: tt.url, Client: &http.Client{Transport: tr}}).(notify.Editor)
+		d := notify.Delivery{ID: "msg_1", Message: messages()["raised"]}
+		answer, err := e.Edit(t.Context(), d, tt.id)
+		if err != nil || answer.RemoteID != tt.id {
+			t.Errorf("%s: %+v, %v", tt.typ, answer, err)
+		}
+		if got := tr.last.Method + " " + tr.last.URL.String(); got != tt.request {
+			t.Errorf("%s: got  %s\nwant %s", tt.typ, got, tt.request)
+		}
+		for _, s := range tt.holds {
+			if !strings.Contains(string(tr.body), s) {
+				t.Errorf("%s: no %s in %s", tt.typ, s, tr.body)
+			}
+		}
+		if tt.lacks != "" && strings.Contains(string(tr.body), tt.lacks) {
+			t.Errorf("%s: %s in %s", tt.typ, tt.lacks, tr.body)
+		}
+		if !json.Valid(tr.body) {
+			t.Errorf("%s: %s", tt.typ, tr.body)
+		}
+
+		// What is no name of a message reaches nobody.
+		wrong := []string{"", "..", "1/2", "1?x", "1#x", "%2e", "1 2", "\n"}
+		if tt.typ == "telegram" {
+			wrong = append(wrong, "abc", "-1", `1,"x":1`)
+		}
+		for _, id := range wrong {
+			tr.last = nil
+			var fail *notify.SendError
+			if _, err := e.Edit(t.Context(), d, id); !errors.As(err, &fail) || !fail.Permanent || fail.Gone || tr.last != nil {
+				t.Errorf("%s, %q: %v", tt.typ, id, err)
+			}
+		}
+		if _, err := e.Edit(t.Context(), notify.Delivery{}, tt.id); err == nil {
+			t.Errorf("%s: an empty message was sent", tt.typ)
+		}
+		for name, m := range worstMessages() {
+			d.Message = m
+			if _, err := e.Edit(t.Context(), d, tt.id); err != nil || len(tr.body) > 60_000 {
+				t.Errorf("%s, %s: %d bytes, %v", tt.typ, name, len(tr.body), err)
+			}
+		}
+	}
+	for _, typ := range []string{"webhook", "slack", "mattermost", "rocketchat", "teams", "googlechat", "zulip", "gotify", "websub"} {
+		if _, ok := newSink(t, Config{Type: typ, URL: address(typ, "https://example.org")}).(notify.Editor); ok {
+			t.Errorf("%s says that it can edit", typ)
+		}
+	}
+}
+
+// TestEditAnswers holds what becomes of the answers to an edit.
+func TestEditAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		typ             string
+		status          int
+		body            string
+		ok, gone, again bool
+	}{
+		{"discord", 200, `{"id":"1150"}`, true, false, false},
+		{"discord", 404, `{"message":"Unknown Message","code":10008}`, false, false, false},
+		{"discord", 404, `{"message":"Unknown Webhook","code":10015}`, false, true, false},
+		{"discord", 429, `{"retry_after":0.5}`, false, false, true},
+		{"telegram", 200, `{"ok":true,"result":{"message_id":7}}`, true, false, false},
+		{"telegram", 400, `{"ok":false,"error_code":400,"description":"Bad Request: message is not modified: specified new message content and reply markup are exactly the same"}`, true, false, false},
+		{"telegram", 400, `{"ok":false,"error_code":400,"description":"Bad Request: message to edit not found"}`, false, false, false},
+		{"telegram", 429, `{"ok":false,"error_code":429,"parameters":{"retry_after":3}}`, false, false, true},
+		{"matrix", 200, `{"event_id":"$other"}`, true, false, false},
+		{"matrix", 403, `{"errcode":"M_FORBIDDEN"}`, false, false, false},
+		{"ntfy", 200, `{"id":"other"}`, true, false, false},
+		{"ntfy", 500, ``, false, false, true},
+	} {
+		c := Config{Type: tt.typ, URL: address(tt.typ, "https://chat.example"), Client: &http.Client{Transport: answers{tt.status, tt.body}}}
+		answer, err := newSink(t, c).(notify.Editor).Edit(t.Context(), sample(), "77")
+		fail := &notify.SendError{}
+		_ = errors.As(err, &fail)
+		if (err == nil) != tt.ok || fail.Gone != tt.gone || err != nil && fail.Permanent == tt.again || err == nil && answer.RemoteID != "77" {
+			t.Errorf("%s %d %s: %+v, %v", tt.typ, tt.status, tt.body, answer, err)
+		}
+	}
+}
