@@ -14,6 +14,8 @@ import (
 	"testing"
 	"text/template"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"tocsin/notify"
 )
@@ -156,6 +158,10 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 	for _, s := range texts(t, payload, true) {
 		if strings.ContainsAny(s, "\u202e\u2066\x00\x1b\u2028\u0085") {
 			fail("an invisible character: %q", s)
+		}
+		shown := regexp.MustCompile(`\]\([^()\s]*\)|<a href="[^"]*">|https://(timeline\.example|example\.org)\S*`).ReplaceAllString(s, "")
+		if strings.Contains(shown, "evil.example") || strings.Contains(shown, "discord.gg") || strings.Contains(shown, "://") {
+			fail("what links itself in %s", s)
 		}
 		if m := mention.FindString(s); m != "" {
 			fail("a mention %s: %s", m, s)
@@ -612,6 +618,32 @@ func TestSentences(t *testing.T) {
 			t.Errorf("%q, %d: got %q, want %q", tt.text, tt.limit, got, tt.want)
 		}
 	}
+}
+
+func FuzzPen(f *testing.F) {
+	for _, text := range worstTexts() {
+		f.Add(text+text, 20)
+	}
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		limit = min(max(limit, 0), 500)
+		for name, e := range map[string]escaper{
+			"none": {}, "markdown": {backslash: "\\`*_~|[]<>#!&$", gapped: "@:~#", lines: true}, "html": {entities: true, gapped: "@#$/"},
+			"swapped": {swapped: map[rune]rune{'*': '∗'}, gapped: "@#:]<+!$", lines: true, dot: '․'},
+		} {
+			p := pen{e.text, units}
+			for _, got := range []string{p.text(text, limit), p.line(text, limit), p.sentences(text, limit)} {
+				if units(got) > limit || !utf8.ValidString(got) {
+					t.Errorf("%s: %q within %d gives %q", name, text, limit, got)
+				}
+				if i := strings.Index(got, "@"); i >= 0 && i+1 < len(got) && !strings.HasPrefix(got[i+1:], gap) && got[i+1:] == strings.TrimLeftFunc(got[i+1:], unicode.IsSpace) {
+					t.Errorf("%s: %q has a mention", name, got)
+				}
+				if strings.Contains(got, "://") {
+					t.Errorf("%s: %q has an address", name, got)
+				}
+			}
+		}
+	})
 }
 
 func TestLinkAddress(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // gap is a space of no width. Put into a word it stops tools from reading a
@@ -64,40 +65,42 @@ func begins(line string) bool {
 
 func (e escaper) inline(s string) string {
 	var b strings.Builder
-	runes := []rune(s)
-	at := func(i int) rune {
-		if i < 0 || i >= len(runes) {
-			return ' '
-		}
-		return runes[i]
-	}
+	b.Grow(len(s) + len(s)/8)
 	word := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
-	for i, r := range runes {
-		domain := r == '.' && word(at(i-1)) && word(at(i+1))
-		switch to, ok := e.swapped[r]; {
-		case ok:
-			r = to
-		case strings.ContainsRune(e.backslash, r):
+	in := func(set string, r rune) bool { return r < utf8.RuneSelf && strings.IndexByte(set, byte(r)) >= 0 }
+	last := ' '
+	for rest := s; rest != ""; {
+		r, n := utf8.DecodeRuneInString(rest)
+		rest = rest[n:]
+		next, _ := utf8.DecodeRuneInString(rest)
+		to, swapped := e.swapped[r]
+		switch {
+		case swapped:
+		case in(e.backslash, r):
 			b.WriteByte('\\')
-		case !domain || !unicode.IsLetter(at(i+1)):
+			to = r
+		case r != '.' || !word(last) || !unicode.IsLetter(next):
+			to = r
 		case e.dot != 0:
-			r = e.dot
-		default:
+			to = e.dot
+		default: // of a domain
 			b.WriteString(gap)
+			to = r
 		}
-		if e.entities && strings.ContainsRune("&<>", r) {
+		if e.entities && in("&<>", r) {
 			b.WriteString(html.EscapeString(string(r)))
 		} else {
-			b.WriteRune(r)
+			b.WriteRune(to)
 		}
-		switch next := at(i + 1); {
-		case unicode.IsSpace(next):
+		switch {
+		case rest == "", unicode.IsSpace(next):
 		case r == '@', r == ':' && next == '/':
 			b.WriteString(gap)
-		case r == '/' && word(at(i-1)): // a command begins a word
-		case strings.ContainsRune(e.gapped, r):
+		case r == '/' && word(last): // a command begins a word
+		case in(e.gapped, r):
 			b.WriteString(gap)
 		}
+		last = r
 	}
 	return b.String()
 }

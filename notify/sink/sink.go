@@ -21,9 +21,12 @@
 // the redactor (redact.go), since servers like to repeat what they were sent; and
 // a Sender or a Config prints as its name and type with every verb of fmt.
 //
+// Senders of tools that can change a message are notify.Editors.
+//
 // A new tool is a file with a constructor and a render function and a line in
-// kinds. The tests that plant secrets then include it; golden files and the worst
-// event are its own to add.
+// kinds. The tests that plant secrets, render the worst events and hold golden
+// files then include it; its limits, addresses and answers are to be added to the
+// tables of chat_test.go.
 package sink
 
 import (

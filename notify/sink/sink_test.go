@@ -131,6 +131,7 @@ func worstTexts() map[string]string {
 		"astral":   "𝔘",
 		"cjk":      "公開記録",
 		"ats":      "@here@all",
+		"links":    "https://evil.example/x (http://evil.example) evil.example www.evil.example me@evil.example discord.gg/evil ftp://evil.example +491234 #1 :tada: ",
 	}
 }
 
