@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -74,6 +75,8 @@ func (o *Outbox) work(ctx context.Context, job *river.Job[task]) error {
 	if err := o.end(ctx, job, d, &a, v); err != nil {
 		return o.fault(ctx, job, err)
 	}
+	var refused *notify.SendError
+	o.note(ctx, d, v, errors.As(sendErr, &refused) && refused.Permanent)
 	switch {
 	case v.interrupted:
 		// River makes the job available again when it sees its own cancellation.
@@ -118,6 +121,9 @@ func (o *Outbox) take(ctx context.Context, job *river.Job[task]) (_ *taken, late
 		return nil, 0, fmt.Errorf("no sink %q", d.Sink)
 	}
 	d.since = fromMicro(since)
+	if down, probe := d.sink.isDown(d.seq); down && !probe && !d.sink.closed() {
+		return nil, downPause, nil
+	}
 	if later := d.sink.pausedFor(); later > 0 && !d.sink.closed() {
 		return nil, later, nil
 	}
@@ -262,7 +268,11 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 	case Failed:
 		o.log.ErrorContext(ctx, "delivery failed", append(attrs, "error", v.reason)...)
 	default:
-		o.log.WarnContext(ctx, "delivery attempt failed", append(attrs, "error", v.reason, "next", v.next)...)
+		level := slog.LevelWarn
+		if down, _ := d.sink.isDown(d.seq); down {
+			level = slog.LevelDebug // that it is down has been said
+		}
+		o.log.Log(ctx, level, "delivery attempt failed", append(attrs, "error", v.reason, "next", v.next)...)
 	}
 	return nil
 }

@@ -27,9 +27,13 @@ func (o *Outbox) release(ctx context.Context) {
 	defer t.Stop()
 	var said time.Time
 	for {
-		if err := o.releaseDue(ctx); err != nil && ctx.Err() == nil && time.Since(said) >= sayAgain {
+		err := o.releaseDue(ctx)
+		if err == nil {
+			err = o.probeDown(ctx)
+		}
+		if err != nil && ctx.Err() == nil && time.Since(said) >= sayAgain {
 			said = time.Now()
-			o.log.ErrorContext(ctx, "what was held cannot be sent on; it is tried until it can", "error", err)
+			o.log.ErrorContext(ctx, "what is due cannot be sent on; it is tried until it can", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -47,7 +47,7 @@
 //
 // The package's files: plan.go makes deliveries and gives them their turn,
 // hold.go sends on what was held for a digest or quiet hours, announce.go makes those to a hub, which take in what waits for the same,
-// attempt.go is one attempt, sink.go what is known of a sink while tocsin runs,
+// attempt.go is one attempt, probe.go tries sinks that are down, sink.go what is known of a sink while tocsin runs,
 // keep.go mends and prunes, record.go and command.go are what commands read and
 // change, river.go is what River needs.
 package outbox
@@ -115,12 +115,14 @@ type Outbox struct {
 	stopping chan struct{} // closed when Run is to end: what has not been sent yet is not begun
 
 	// Replaced by tests.
-	backoff   func(failures int) time.Duration
-	poll      time.Duration // how often queues are looked at without being told
-	softStop  time.Duration // how long a Send may go on when Run is to end
-	sendLimit time.Duration // how long a Send may take
-	tidyEvery time.Duration
-	holdEvery time.Duration
+	backoff    func(failures int) time.Duration
+	poll       time.Duration // how often queues are looked at without being told
+	softStop   time.Duration // how long a Send may go on when Run is to end
+	sendLimit  time.Duration // how long a Send may take
+	tidyEvery  time.Duration
+	holdEvery  time.Duration
+	downAfter  time.Duration // how long a sink fails before it is down
+	firstProbe time.Duration // how long after that it is tried first
 }
 
 var errClosed = errors.New("outbox: not open")
@@ -129,14 +131,16 @@ var errClosed = errors.New("outbox: not open")
 func New(o Options) *Outbox {
 	b := &Outbox{
 		store: o.Store, log: o.Logger, now: o.Now, given: o.Sinks,
-		sinks:     make(map[string]*sink, len(o.Sinks)),
-		stopping:  make(chan struct{}),
-		backoff:   backoff,
-		poll:      500 * time.Millisecond,
-		softStop:  5 * time.Second,
-		sendLimit: time.Minute,
-		tidyEvery: time.Hour,
-		holdEvery: holdEvery,
+		sinks:      make(map[string]*sink, len(o.Sinks)),
+		stopping:   make(chan struct{}),
+		backoff:    backoff,
+		poll:       500 * time.Millisecond,
+		softStop:   5 * time.Second,
+		sendLimit:  time.Minute,
+		tidyEvery:  time.Hour,
+		holdEvery:  holdEvery,
+		downAfter:  downAfter,
+		firstProbe: firstProbe,
 	}
 	if b.log == nil {
 		b.log = slog.Default()

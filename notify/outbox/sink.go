@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,90 @@ type sink struct {
 	mu     sync.Mutex
 	gone   bool
 	paused time.Time // by time.Now, with its monotonic clock
+
+	failures int       // in a row, of whichever deliveries
+	failing  time.Time // since when; zero: it does not
+	down     bool      // nothing is sent but probes
+	probe    int64     // the delivery that tries whether it is back; 0: none
+	probeAt  time.Time // when another does
+	// pauseBetween is between two probes.
+	pauseBetween time.Duration
+	wakes        []time.Time // when what waits for the sink, which is back, is to be woken
+}
+
+// A sink that has failed so often in a row, and for so long, is down: one delivery at
+// a time is tried, the oldest, ever more rarely, until one is taken.
+const (
+	downFailures = 5
+	downAfter    = 5 * time.Minute
+	firstProbe   = 30 * time.Second
+	lastProbe    = 10 * time.Minute
+)
+
+// wakeAfter are the times after which what waits for a sink that is back is woken:
+// more than once, as River may just be putting a job back when it is looked for.
+var wakeAfter = [...]time.Duration{0, 2 * time.Second, 15 * time.Second}
+
+// outcome notes what came of an attempt: whether the sink answered as one that
+// works. It reports whether the sink went down by it, or is back.
+func (s *sink) outcome(works bool, after, first time.Duration) (down, back bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if works {
+		back = s.down
+		s.failures, s.failing, s.down, s.probe, s.pauseBetween = 0, time.Time{}, false, 0, 0
+		if back {
+			for _, after := range wakeAfter {
+				s.wakes = append(s.wakes, now.Add(after))
+			}
+		}
+		return false, back
+	}
+	if s.failures++; s.failing.IsZero() {
+		s.failing = now
+	}
+	if !s.down && s.failures >= downFailures && now.Sub(s.failing) >= after {
+		s.down, down = true, true
+	}
+	if s.down {
+		s.probe = 0
+		s.pauseBetween = min(max(2*s.pauseBetween, first), lastProbe)
+		s.probeAt = now.Add(s.pauseBetween)
+	}
+	return down, false
+}
+
+// wake says that what waits for the sink is to be woken now.
+func (s *sink) wake() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.wakes)
+	s.wakes = slices.DeleteFunc(s.wakes, func(at time.Time) bool { return !at.After(time.Now()) })
+	return len(s.wakes) < n
+}
+
+// isDown says that the sink is down, and whether a delivery is the one that may be
+// tried all the same.
+func (s *sink) isDown(seq int64) (down, probe bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down, s.down && s.probe == seq
+}
+
+// due says that a down sink is to be tried now.
+func (s *sink) due() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down && !time.Now().Before(s.probeAt)
+}
+
+// try lets a delivery be tried at a down sink. Where no attempt comes of it, as it
+// was cancelled, or just put back, another is tried after a while.
+func (s *sink) try(seq int64, again time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.probe, s.probeAt = seq, time.Now().Add(again)
 }
 
 func newSink(s Sink) *sink {
