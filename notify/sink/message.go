@@ -122,10 +122,14 @@ func kindWord(m notify.Message, it notify.Item) string {
 	return "New"
 }
 
-// titleOf returns an event's title on one line, never empty.
+// titleMost is more of a title than any tool shows.
+const titleMost = 1000
+
+// titleOf returns an event's title on one line, never empty. Of a very long one it
+// is the beginning.
 func titleOf(e notify.Event) string {
 	for _, s := range []string{e.Title, e.ID} {
-		if s = oneLine(s); s != "" {
+		if s = oneLine(clip(s, titleMost)); s != "" {
 			return s
 		}
 	}
@@ -235,7 +239,7 @@ const (
 )
 
 func value(s string) string {
-	if s = oneLine(s); s == "" {
+	if s = oneLine(clip(s, valueRunes)); s == "" {
 		return "none"
 	}
 	return cut(s, valueRunes, utf8.RuneCountInString)
