@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A message in a chat leads to the feed of its event's first tag, or of everything.
+func TestChatMessageHasAFeed(t *testing.T) {
+	var mu sync.Mutex
+	var all []string
+	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		mu.Lock()
+		all = append(all, q.URL.String()+" "+string(body))
+		mu.Unlock()
+		_, _ = io.WriteString(w, `{"id":"1150"}`)
+	}))
+	t.Cleanup(chat.Close)
+	message := func(parts ...string) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, m := range all {
+				missing := false
+				for _, p := range parts {
+					missing = missing || !strings.Contains(m, p)
+				}
+				if !missing {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	r := newRig(t, "      on: [new]", "")
+	r.addSinks(fmt.Sprintf(`
+    - {name: desk, type: discord, url: "%s/api/webhooks/1/token", rate: 0}`, chat.URL))
+	r.event("a", "A", "x", "Text.")
+	r.start()
+	r.event("b", "Of a tag", "Some Tag, x", "Text.")
+	r.until("the feed of a tag", message("/api/webhooks/1/token?wait=true ", "New: Of a tag", "/feeds/tags/some-tag.atom"))
+	r.write(r.path("c"), "---\ntitle: Of none\ndate: 2020-01-01\n---\n")
+	r.until("the feed of all", message("New: Of none", "/feeds/all.atom"))
+	r.event("b", "Of a tag, corrected", "Some Tag, x", "Text.")
+	r.until("the update", message("Updated: Of a tag, corrected", "title Of a tag → Of a tag, corrected"))
+}
