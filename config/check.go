@@ -32,6 +32,8 @@ var (
 	corrections = append(slices.Clone(significant), "withdrawn")
 	firstRuns   = []string{"silent", "send"}
 	sinkTypes   = []string{"webhook", "slack", "discord", "mattermost", "rocketchat", "teams", "googlechat", "zulip", "matrix", "telegram", "ntfy", "gotify"}
+	editing     = []string{"discord", "matrix", "telegram", "ntfy"} // types whose messages can be changed
+	updates     = []string{"post", "edit"}
 	changes     = []string{"new", "updated", "raised", "withdrawn"}
 )
 
@@ -335,6 +337,10 @@ func (s *Sink) check(d *decoder, key string) {
 	d.subset(key+".fields", s.Fields, significant)
 	if s.Burst < 0 {
 		d.reject(key+".burst", s.Burst, "a number of messages; write 0 for never, or more")
+	}
+	d.one(key+".updates", s.Updates, updates)
+	if s.Updates == "edit" && !slices.Contains(editing, s.Type) {
+		d.reject(key+".updates", s.Updates, fmt.Sprintf("what a sink of type %s can do; write post, or take one of %s", s.Type, strings.Join(editing, ", ")))
 	}
 	if s.Digest.Schedule != "" {
 		d.cron(key+".digest.schedule", s.Digest.Schedule)

@@ -229,6 +229,7 @@ func TestChecks(t *testing.T) {
 		{sink("quiet: {from: 22:00, to: 06:30, timezone: Europe/Berlin}"), ""},
 		{sink("quiet: {timezone: ''}"), `6: notify.sinks[0].quiet.timezone: "" ` + zone},
 		{sink("quiet: {from: 22:00, to: 06:30, except_importance: 11}"), "6: notify.sinks[0].quiet.except_importance: 11 is not an importance; write 1 to 10, or 0 for none"},
+		{sink("updates: edit"), "6: notify.sinks[0].updates: \"edit\" is not what a sink of type webhook can do; write post, or take one of discord, matrix, telegram, ntfy"},
 		{sink("quiet: {from: 22:00}"), `6: notify.sinks[0].quiet: has one of from and to; write both, or "" for both`},
 		{sink("quiet: {from: 22:00, to: 22:00}"), `6: notify.sinks[0].quiet.to: is the same as from; write another time, or "" for both`},
 		{sink("quiet: {from: 24:00, to: 6:00}"), `6: notify.sinks[0].quiet.from: "24:00" ` + clock + "\n" + `config.yaml:6: notify.sinks[0].quiet.to: "6:00" ` + clock},

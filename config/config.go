@@ -293,6 +293,10 @@ type Sink struct {
 	// Rate is the most that is sent, in messages per second. Default: 1/s.
 	Rate Rate `yaml:"rate"`
 
+	// Updates says what an update of an event does: post another message, or edit the
+	// last one about it, which discord, telegram, matrix and ntfy can. Default: post.
+	Updates string `yaml:"updates"`
+
 	// Digest collects messages and sends them together.
 	Digest Digest `yaml:"digest"`
 
@@ -447,6 +451,7 @@ func DefaultSink() Sink {
 		Fields:   []string{"title", "date", "importance", "status"},
 		Burst:    10,
 		Rate:     1,
+		Updates:  "post",
 		Digest:   Digest{Timezone: "UTC"},
 		Quiet:    Quiet{Timezone: "UTC"},
 		RetryFor: 72 * time.Hour,

@@ -361,5 +361,8 @@ ALTER TABLE feeds ADD COLUMN emptied INTEGER;
 ALTER TABLE deliveries ADD COLUMN held INTEGER;
 ALTER TABLE deliveries ADD COLUMN together INTEGER;
 ALTER TABLE deliveries ADD COLUMN burst INTEGER;
+
+-- What the sink calls the message, where it can change it.
+ALTER TABLE deliveries ADD COLUMN remote TEXT;
 CREATE INDEX deliveries_held ON deliveries (held) WHERE held IS NOT NULL;
 `

@@ -158,7 +158,7 @@ func newOutbox(c *config.Config, store *ledger.Store, live *gate, now func() tim
 		if err != nil {
 			return nil, err
 		}
-		sinks = append(sinks, outbox.Sink{Name: s.Name, Sender: sender, Rate: float64(s.Rate), RetryFor: s.RetryFor})
+		sinks = append(sinks, outbox.Sink{Name: s.Name, Sender: sender, Rate: float64(s.Rate), RetryFor: s.RetryFor, Edit: s.Updates == "edit"})
 	}
 	if c.Feeds.Hub != "" {
 		hub, err := sink.New(sink.Config{

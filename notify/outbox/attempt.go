@@ -34,8 +34,9 @@ type taken struct {
 	sink     *sink
 	title    string
 	since    time.Time
-	failures int   // attempts since since
-	broken   error // why its message cannot be read
+	failures int    // attempts since since
+	remote   string // what the sink calls the message that was sent
+	broken   error  // why its message cannot be read
 }
 
 // work is one job of River: one attempt, or the finding that there is none to be
@@ -167,9 +168,35 @@ func (o *Outbox) send(ctx context.Context, d *taken) (a Attempt, err error) {
 			a.Error = err.Error()
 		}
 	}()
-	answer, err := d.sink.Sender.Send(ctx, d.Delivery)
-	a.Status, a.Answer = answer.Status, answer.Text
+	answer, err := o.deliver(ctx, d)
+	a.Status, a.Answer, d.remote = answer.Status, answer.Text, answer.RemoteID
 	return a, err
+}
+
+// deliver changes the message that an update is about, or else sends a new one.
+func (o *Outbox) deliver(ctx context.Context, d *taken) (notify.Answer, error) {
+	editor, ok := d.sink.Sender.(notify.Editor)
+	if !ok || !d.sink.Edit || d.Message.Type != notify.TypeUpdated || len(d.Message.Items) != 1 {
+		return d.sink.Sender.Send(ctx, d.Delivery)
+	}
+	var remote string
+	err := o.store.DB().QueryRowContext(ctx, `SELECT d.remote FROM delivery_events about JOIN deliveries d ON d.seq = about.delivery
+		WHERE about.entry_id = ? AND d.sink = ? AND d.seq < ? AND d.type != ? AND d.remote != '' ORDER BY d.seq DESC LIMIT 1`,
+		aboutID(d.Message.Items[0]), d.Sink, d.seq, notify.TypeBatch).Scan(&remote)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return d.sink.Sender.Send(ctx, d.Delivery)
+	case err != nil:
+		return notify.Answer{}, &notify.SendError{Err: errors.New("the message to be changed cannot be looked up")}
+	}
+	answer, err := editor.Edit(ctx, d.Delivery, remote)
+	var refused *notify.SendError
+	if errors.As(err, &refused) && refused.Permanent && !refused.Gone {
+		o.log.InfoContext(ctx, "the message about the event cannot be changed; another is sent", append(d.attrs(), "error", err)...)
+		return d.sink.Sender.Send(ctx, d.Delivery)
+	}
+	answer.RemoteID = remote // it keeps its name
+	return answer, err
 }
 
 // panicked is the error of a panic. The values that the runtime panics with are
@@ -241,9 +268,9 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 		}
 		// What was delivered is delivered, even if it was cancelled meanwhile; but
 		// no failure undoes a Cancel or a Retry.
-		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = ?1, finished = ?2, next = NULL, error = ?3, job = NULL
+		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = ?1, finished = ?2, next = NULL, error = ?3, job = NULL, remote = ?6
 			WHERE seq = ?4 AND (?1 = 'delivered' OR state = 'waiting' AND job = ?5)`,
-			v.state, o.now().UnixMicro(), v.reason, d.seq, job.ID)
+			v.state, o.now().UnixMicro(), v.reason, d.seq, job.ID, d.remote)
 		if err != nil {
 			return err
 		}

@@ -82,6 +82,9 @@ type Sink struct {
 	RetryFor time.Duration
 	// Workers is how many messages are under way at once; 4 by default.
 	Workers int
+	// Edit lets an update of an event change the last message about it, where Sender
+	// is a notify.Editor and that message is not older than what is kept.
+	Edit bool
 	// Ready, if not nil, returns a channel that is closed once what the sink is
 	// told of is there for it to see; nothing is sent before. What waits for it
 	// is not under way yet.

@@ -92,7 +92,7 @@ func (o *Outbox) insert(ctx context.Context, tx *sql.Tx, planned []notify.Planne
 			first = seq
 		}
 		for _, i := range p.Message.Items {
-			if _, err := about.ExecContext(ctx, cmp.Or(i.Event.FeedID, i.Event.ID), seq); err != nil {
+			if _, err := about.ExecContext(ctx, aboutID(i), seq); err != nil {
 				return nil, 0, nil, err
 			}
 		}
@@ -112,6 +112,9 @@ func (o *Outbox) insert(ctx context.Context, tx *sql.Tx, planned []notify.Planne
 	}
 	return made, first, freed, nil
 }
+
+// aboutID names the event of an item among all deliveries.
+func aboutID(i notify.Item) string { return cmp.Or(i.Event.FeedID, i.Event.ID) }
 
 // mint makes a delivery's id. The id of a later delivery is greater.
 func mint() (string, error) {
