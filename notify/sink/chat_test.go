@@ -176,7 +176,6 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 					fail("a tag %s in %s", m, s)
 				}
 			}
-			s = link.ReplaceAllString(s, "")
 		case "discord", "mattermost", "gotify", "rocketchat", "zulip":
 			open := regexp.MustCompile(`(^|[^\\\x60])\]\(`)
 			for _, m := range open.FindAllStringIndex(s, -1) {
