@@ -253,7 +253,7 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 			fail("content of %d, topic %s", runes(str("content")), str("topic"))
 		}
 	case "matrix":
-		if len(payload) > 60_000 || str("body") == "" || !strings.Contains(string(payload), `"m.mentions":{}`) {
+		if len(payload) > maxMatrix || str("body") == "" || !strings.Contains(string(payload), `"m.mentions":{}`) {
 			fail("%d bytes, or mentions", len(payload))
 		}
 		for _, e := range []string{"p", "b", "a"} {
