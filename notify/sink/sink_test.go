@@ -155,6 +155,10 @@ func worstMessages() map[string]notify.Message {
 		m.Type, m.Items = notify.TypeBatch, slices.Repeat([]notify.Item{it}, 16)
 		all[name+"_batch"] = m
 	}
+	// All that is named has an address as long as tools link to.
+	long := worst(`"\"\`)
+	long.Event.URL = "https://timeline.example/" + strings.Repeat("&", 970)
+	all["addresses_batch"] = message(notify.TypeBatch, slices.Repeat([]notify.Item{long}, 30)...)
 	return all
 }
 
