@@ -11,7 +11,7 @@ import (
 func TestDigest(t *testing.T) {
 	r := newRig(t, "      on: [new]", "")
 	r.addSinks(fmt.Sprintf(`
-    - {name: daily, type: webhook, url: "%s/hook", rate: 0, digest: {schedule: "@every 4s"}}`, r.receiver.server.URL))
+    - {name: daily, type: webhook, url: "%s/hook", rate: 0, digest: {schedule: "@every 10s"}}`, r.receiver.server.URL))
 	r.event("a", "A", "x", "Text.")
 	r.event("b", "B", "x", "Text.")
 	r.start()
