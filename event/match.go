@@ -153,13 +153,11 @@ func anyOf(set map[string]bool, keys []string) bool {
 	return len(set) > 0 && slices.ContainsFunc(keys, func(k string) bool { return set[k] })
 }
 
-// allOf counts: no key stands twice among those of an event.
 func allOf(set map[string]bool, keys []string) bool {
-	found := 0
-	for _, k := range keys {
-		if set[k] {
-			found++
+	for k := range set {
+		if !slices.Contains(keys, k) {
+			return false
 		}
 	}
-	return found == len(set)
+	return true
 }
