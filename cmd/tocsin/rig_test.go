@@ -85,7 +85,8 @@ func newRig(t testing.TB, sink, extra string) *rig {
 	if err := os.MkdirAll(r.events, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.site, r.admin = freePort(t), freePort(t)
+	ports := freePorts(t, 2)
+	r.site, r.admin = ports[0], ports[1]
 	r.config = filepath.Join(dir, "config.yaml")
 	r.write(r.config, fmt.Sprintf(`
 site: {title: Test, url: "http://%s", authority: "example.org,2025"}
@@ -129,14 +130,20 @@ func (r *rig) configure(old, new string) {
 // addSinks adds sinks, as YAML, behind the rig's own.
 func (r *rig) addSinks(yaml string) { r.configure("\nstore:", yaml+"\nstore:") }
 
-func freePort(t testing.TB) string {
+// freePorts returns n addresses that nobody listens at, no two the same: the system
+// may give a port that was just given back again.
+func freePorts(t testing.TB, n int) []string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var all []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		all = append(all, l.Addr().String())
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return all
 }
 
 func (r *rig) write(path, text string) {
