@@ -268,7 +268,7 @@ func (s *Store) check(ctx context.Context) error {
 // kind and name, without the indexes that come with a table.
 func schema(ctx context.Context, db *sql.DB) (map[string]string, error) {
 	all := make(map[string]string)
-	err := each(ctx, db, `SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL`, func(scan func(...any) error) error {
+	err := Each(ctx, db, `SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL`, nil, func(scan func(...any) error) error {
 		var name, text string
 		err := scan(&name, &text)
 		all[name] = text

@@ -114,8 +114,8 @@ func (l *Ledger) Corrections() []*Correction { return l.corrections }
 
 func (l *Ledger) loadHistory(ctx context.Context, db *sql.DB) error {
 	histories := make(map[string][]timeline.Past)
-	err := each(ctx, db, `SELECT entry_id, at, kind, edits, coalesce(correction, ''), coalesce(updated, 0), coalesce(crowd, 0),
-		coalesce(event, ''), coalesce(before, '') FROM history ORDER BY seq`, func(scan func(...any) error) error {
+	err := Each(ctx, db, `SELECT entry_id, at, kind, edits, coalesce(correction, ''), coalesce(updated, 0), coalesce(crowd, 0),
+		coalesce(event, ''), coalesce(before, '') FROM history ORDER BY seq`, nil, func(scan func(...any) error) error {
 		var entryID, edits, correction, is, was string
 		var p timeline.Past
 		var at, updated int64

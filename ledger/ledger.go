@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -130,7 +131,7 @@ func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 }
 
 func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
-	err := each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events`, func(scan func(...any) error) error {
+	err := Each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events`, nil, func(scan func(...any) error) error {
 		var r Record
 		var published, updated, withdrawn int64
 		var body []byte
@@ -154,7 +155,7 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 	if err := l.loadHistory(ctx, db); err != nil {
 		return err
 	}
-	err = each(ctx, db, `SELECT old_id, entry_id FROM moves`, func(scan func(...any) error) error {
+	err = Each(ctx, db, `SELECT old_id, entry_id FROM moves`, nil, func(scan func(...any) error) error {
 		var old, entry string
 		err := scan(&old, &entry)
 		l.moves[old] = entry
@@ -164,7 +165,7 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	given := make(map[timeline.Topic]string)
-	err = each(ctx, db, `SELECT kind, key, slug FROM slugs`, func(scan func(...any) error) error {
+	err = Each(ctx, db, `SELECT kind, key, slug FROM slugs`, nil, func(scan func(...any) error) error {
 		var t timeline.Topic
 		var slug string
 		err := scan(&t.Kind, &t.Key, &slug)
@@ -175,7 +176,7 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	l.slugs = timeline.NewSlugs(given)
-	err = each(ctx, db, `SELECT kind, key, now FROM renames`, func(scan func(...any) error) error {
+	err = Each(ctx, db, `SELECT kind, key, now FROM renames`, nil, func(scan func(...any) error) error {
 		var t timeline.Topic
 		var key string
 		err := scan(&t.Kind, &t.Key, &key)
@@ -185,7 +186,7 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	return each(ctx, db, `SELECT path, name, digest, modified, updated, coalesce(emptied, 0) FROM feeds`, func(scan func(...any) error) error {
+	return Each(ctx, db, `SELECT path, name, digest, modified, updated, coalesce(emptied, 0) FROM feeds`, nil, func(scan func(...any) error) error {
 		var path string
 		var v Validators
 		var modified, updated, emptied int64
@@ -199,13 +200,18 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 	})
 }
 
-// each calls f for each row of a query.
-func each(ctx context.Context, db *sql.DB, query string, f func(scan func(...any) error) error) error {
-	rows, err := db.QueryContext(ctx, query)
+// Querier is a database or a transaction.
+type Querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Each calls f for each row of a query, until f fails.
+func Each(ctx context.Context, q Querier, query string, args []any, f func(scan func(...any) error) error) (err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		if err := f(rows.Scan); err != nil {
 			return err

@@ -36,7 +36,7 @@ func tables(t *testing.T, s *Store) string {
 		`SELECT kind || ' ' || key || ' ' || slug FROM slugs ORDER BY 1`,
 		`SELECT path || ' ' || name || ' ' || digest || ' ' || modified || ' ' || updated FROM feeds ORDER BY 1`,
 	} {
-		err := each(t.Context(), s.DB(), query, func(scan func(...any) error) error {
+		err := Each(t.Context(), s.DB(), query, nil, func(scan func(...any) error) error {
 			var row string
 			err := scan(&row)
 			b.WriteString(row + "\n")

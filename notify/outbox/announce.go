@@ -4,10 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
+	"tocsin/ledger"
 	"tocsin/notify"
 )
 
@@ -80,30 +80,25 @@ type announcement struct {
 
 // announced returns the announcements to a sink that wait and are not under way.
 // The transaction holds the write lock, so none of them begins before it ends.
-func (o *Outbox) announced(ctx context.Context, tx *sql.Tx, name string) (_ []announcement, err error) {
+func (o *Outbox) announced(ctx context.Context, tx *sql.Tx, name string) (all []announcement, err error) {
 	since := o.now()
 	if s := o.sinks[name]; s != nil {
 		since = since.Add(-s.RetryFor / 2)
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT d.seq, d.message FROM deliveries d
+	err = ledger.Each(ctx, tx, `SELECT d.seq, d.message FROM deliveries d
 		WHERE d.state = 'waiting' AND d.sink = ? AND d.type = ? AND d.since > ?
 		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = d.job AND j.state = 'running') ORDER BY d.seq`,
-		name, notify.TypeFeeds, since.UnixMicro())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	var all []announcement
-	for rows.Next() {
-		var a announcement
-		var body []byte
-		if err := rows.Scan(&a.seq, &body); err != nil {
-			return nil, err
-		}
-		// One that cannot be read fails when it is tried.
-		if json.Unmarshal(body, &a.message) == nil {
-			all = append(all, a)
-		}
-	}
-	return all, rows.Err()
+		[]any{name, notify.TypeFeeds, since.UnixMicro()}, func(scan func(...any) error) error {
+			var a announcement
+			var body []byte
+			if err := scan(&a.seq, &body); err != nil {
+				return err
+			}
+			// One that cannot be read fails when it is tried.
+			if json.Unmarshal(body, &a.message) == nil {
+				all = append(all, a)
+			}
+			return nil
+		})
+	return all, err
 }

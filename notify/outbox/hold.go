@@ -4,10 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
+	"tocsin/ledger"
 	"tocsin/notify"
 )
 
@@ -46,7 +46,7 @@ func (o *Outbox) release(ctx context.Context) {
 func (o *Outbox) releaseDue(ctx context.Context) error {
 	now := o.now().UnixMicro()
 	var sinks []string
-	err := each(ctx, o.store.DB(), `SELECT DISTINCT sink FROM deliveries WHERE held <= ? AND state = 'waiting'`, []any{now}, func(scan func(...any) error) error {
+	err := ledger.Each(ctx, o.store.DB(), `SELECT DISTINCT sink FROM deliveries WHERE held <= ? AND state = 'waiting'`, []any{now}, func(scan func(...any) error) error {
 		var name string
 		err := scan(&name)
 		sinks = append(sinks, name)
@@ -64,23 +64,6 @@ func (o *Outbox) releaseDue(ctx context.Context) error {
 	return nil
 }
 
-// each calls f for each row of a query.
-func each(ctx context.Context, db interface {
-	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-}, query string, args []any, f func(scan func(...any) error) error) (err error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := f(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
 // releaseSink sends on what is held for a sink and due at now.
 func (o *Outbox) releaseSink(ctx context.Context, tx *sql.Tx, name string, now int64) error {
 	type due struct {
@@ -92,7 +75,7 @@ func (o *Outbox) releaseSink(ctx context.Context, tx *sql.Tx, name string, now i
 	var all []due
 	together := false
 	var items []notify.Item
-	err := each(ctx, tx, `SELECT seq, coalesce(together, 0), coalesce(burst, 0), message FROM deliveries
+	err := ledger.Each(ctx, tx, `SELECT seq, coalesce(together, 0), coalesce(burst, 0), message FROM deliveries
 		WHERE held <= ? AND state = 'waiting' AND sink = ? ORDER BY seq`, []any{now, name}, func(scan func(...any) error) error {
 		var d due
 		var body []byte

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 
+	"tocsin/ledger"
 	"tocsin/notify"
 )
 
@@ -145,17 +146,12 @@ func title(m notify.Message) string {
 // enqueue makes the jobs of those deliveries (d) of which which is true, that
 // wait, have none and whose turn it is.
 func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, which string, args ...any) (err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT d.seq, d.sink, coalesce(d.next, 0) FROM deliveries d
-		WHERE d.state = 'waiting' AND d.job IS NULL AND d.held IS NULL AND (`+which+`) AND NOT `+behind+` ORDER BY d.seq`, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
 	var jobs []river.InsertManyParams
-	for rows.Next() {
+	err = ledger.Each(ctx, tx, `SELECT d.seq, d.sink, coalesce(d.next, 0) FROM deliveries d
+		WHERE d.state = 'waiting' AND d.job IS NULL AND d.held IS NULL AND (`+which+`) AND NOT `+behind+` ORDER BY d.seq`, args, func(scan func(...any) error) error {
 		var seq, next int64
 		var name string
-		if err := rows.Scan(&seq, &name, &next); err != nil {
+		if err := scan(&seq, &name, &next); err != nil {
 			return err
 		}
 		opts := &river.InsertOpts{Queue: queueOf(name)}
@@ -163,8 +159,9 @@ func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now
 			opts.ScheduledAt = at
 		}
 		jobs = append(jobs, river.InsertManyParams{Args: task{Delivery: seq}, InsertOpts: opts})
-	}
-	if err := rows.Err(); err != nil || len(jobs) == 0 {
+		return nil
+	})
+	if err != nil || len(jobs) == 0 {
 		return err
 	}
 	made, err := client.InsertManyTx(ctx, tx, jobs)

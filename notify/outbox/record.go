@@ -148,19 +148,13 @@ func Show(ctx context.Context, s *ledger.Store, id string) (_ Record, err error)
 	if err := json.Unmarshal(body, &r.Message); err != nil {
 		return Record{}, fmt.Errorf("its message: %w", err)
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT n, at, took, status, answer, error FROM attempts WHERE delivery = ? ORDER BY n`, r.Seq)
-	if err != nil {
-		return Record{}, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
+	err = ledger.Each(ctx, tx, `SELECT n, at, took, status, answer, error FROM attempts WHERE delivery = ? ORDER BY n`, []any{r.Seq}, func(scan func(...any) error) error {
 		var a Attempt
 		var at, took int64
-		if err := rows.Scan(&a.N, &at, &took, &a.Status, &a.Answer, &a.Error); err != nil {
-			return Record{}, err
-		}
+		err := scan(&a.N, &at, &took, &a.Status, &a.Answer, &a.Error)
 		a.At, a.Took = fromMicro(at), time.Duration(took)*time.Microsecond
 		r.Attempts = append(r.Attempts, a)
-	}
-	return r, rows.Err()
+		return err
+	})
+	return r, err
 }

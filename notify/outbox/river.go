@@ -18,6 +18,8 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"tocsin/ledger"
 )
 
 // task is a job of River: an attempt to send one delivery.
@@ -118,20 +120,14 @@ func brokenSchema(err error) bool {
 // dropRiver removes all of River's tables.
 func (o *Outbox) dropRiver(ctx context.Context) error {
 	return o.store.Write(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'river\_%' ESCAPE '\'`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
 		var names []string
-		for rows.Next() {
+		err := ledger.Each(ctx, tx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'river\_%' ESCAPE '\'`, nil, func(scan func(...any) error) error {
 			var name string
-			if err := rows.Scan(&name); err != nil {
-				return err
-			}
+			err := scan(&name)
 			names = append(names, name)
-		}
-		if err := rows.Err(); err != nil {
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		for _, name := range names {
