@@ -76,8 +76,7 @@ func (o *Outbox) work(ctx context.Context, job *river.Job[task]) error {
 	if err := o.end(ctx, job, d, &a, v); err != nil {
 		return o.fault(ctx, job, err)
 	}
-	var refused *notify.SendError
-	o.note(ctx, d, v, errors.As(sendErr, &refused) && refused.Permanent)
+	o.note(ctx, d, v)
 	switch {
 	case v.interrupted:
 		// River makes the job available again when it sees its own cancellation.
@@ -218,6 +217,7 @@ type verdict struct {
 
 	interrupted bool // by the end of Run: the next attempt is the next Run's
 	gone        bool // the sink is no more
+	works       bool // the sink answered as one that does its work
 }
 
 // judge decides what becomes of a delivery: when it is tried again, and when it
@@ -229,9 +229,9 @@ func (o *Outbox) judge(ctx context.Context, d *taken, err error) verdict {
 	left := d.since.Add(d.sink.RetryFor).Sub(now)
 	switch {
 	case err == nil:
-		return verdict{state: Delivered}
+		return verdict{state: Delivered, works: true}
 	case refused != nil && (refused.Permanent || refused.Gone):
-		return verdict{state: Failed, reason: err.Error(), gone: refused.Gone}
+		return verdict{state: Failed, reason: err.Error(), gone: refused.Gone, works: refused.Permanent}
 	case ctx.Err() != nil:
 		return verdict{state: Waiting, reason: err.Error(), next: now, interrupted: true}
 	case left <= 0:

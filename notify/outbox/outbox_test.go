@@ -448,16 +448,16 @@ func TestJudge(t *testing.T) {
 		want     verdict
 		paused   time.Duration // the sink
 	}{
-		{name: "taken", want: verdict{state: Delivered}},
-		{name: "taken late", age: 2 * time.Hour, want: verdict{state: Delivered}},
-		{name: "taken at the end", ctx: ended, want: verdict{state: Delivered}},
+		{name: "taken", want: verdict{state: Delivered, works: true}},
+		{name: "taken late", age: 2 * time.Hour, want: verdict{state: Delivered, works: true}},
+		{name: "taken at the end", ctx: ended, want: verdict{state: Delivered, works: true}},
 		{name: "temporary", err: temporary, want: verdict{state: Waiting, reason: "server error", pause: time.Second}},
 		{name: "again", err: temporary, failures: 4, want: verdict{state: Waiting, reason: "server error", pause: 5 * time.Second}},
 		{name: "wrapped", err: fmt.Errorf("slack: %w", temporary), want: verdict{state: Waiting, reason: "slack: server error", pause: time.Second}},
 		{name: "the last", err: temporary, failures: 9, age: time.Hour - 3*time.Second,
 			want: verdict{state: Waiting, reason: "server error", pause: 3 * time.Second}},
 		{name: "over", err: temporary, age: time.Hour, want: verdict{state: Failed, reason: "given up after 1h0m0s: server error"}},
-		{name: "permanent", err: &notify.SendError{Permanent: true, Err: errServer}, want: verdict{state: Failed, reason: "refused: server error"}},
+		{name: "permanent", err: &notify.SendError{Permanent: true, Err: errServer}, want: verdict{state: Failed, reason: "refused: server error", works: true}},
 		{name: "gone", err: &notify.SendError{Gone: true, Err: errServer}, want: verdict{state: Failed, reason: "server error", gone: true}},
 		{name: "asked for more", err: retryAfter(time.Minute), failures: 4, paused: time.Minute,
 			want: verdict{state: Waiting, reason: "asked to wait 1m0s: server error", pause: time.Minute}},
@@ -470,7 +470,7 @@ func TestJudge(t *testing.T) {
 		{name: "interrupted", ctx: ended, err: temporary, age: 2 * time.Hour,
 			want: verdict{state: Waiting, reason: "server error", interrupted: true}},
 		{name: "refused at the end", ctx: ended, err: &notify.SendError{Permanent: true, Err: errServer},
-			want: verdict{state: Failed, reason: "refused: server error"}},
+			want: verdict{state: Failed, reason: "refused: server error", works: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.ctx == nil {

@@ -42,11 +42,11 @@ func (o *Outbox) probeDown(ctx context.Context) error {
 }
 
 // note tells the sink, and the log, what came of an attempt.
-func (o *Outbox) note(ctx context.Context, d *taken, v verdict, answered bool) {
+func (o *Outbox) note(ctx context.Context, d *taken, v verdict) {
 	if v.interrupted {
 		return
 	}
-	down, back := d.sink.outcome(v.state == Delivered || answered, o.downAfter, o.firstProbe)
+	down, back := d.sink.outcome(v.works, o.downAfter, o.firstProbe)
 	switch {
 	case down:
 		o.log.WarnContext(ctx, "the sink is down: it is tried now and then, and what is for it waits", "sink", d.Sink, "error", v.reason)
