@@ -92,7 +92,7 @@ func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
 		}
 	}
 	for path, name := range feeds {
-		if kind, _, ok := strings.Cut(path, "/"); ok && (kind == string(timeline.Tag) || kind == string(timeline.Actor)) {
+		if kind, _, ok := strings.Cut(path, "/"); ok && timeline.TopicKind(kind).Known() {
 			c.listAt(path, timeline.Topic{Kind: timeline.TopicKind(kind)}).kept = name
 		}
 	}

@@ -185,7 +185,7 @@ func (f *Feed) entries(format Format) ([][]byte, error) {
 // Empty says that the feed is of a tag or actor that no public event has.
 func (f *Feed) Empty() bool {
 	kind, _, topic := strings.Cut(f.Path, "/")
-	return topic && f.Total == 0 && (kind == string(timeline.Tag) || kind == string(timeline.Actor))
+	return topic && f.Total == 0 && timeline.TopicKind(kind).Known()
 }
 
 // newFeed makes the feed of a list as it stands.

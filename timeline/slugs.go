@@ -17,6 +17,10 @@ const (
 	Actor TopicKind = "actors"
 )
 
+// Known says that k is one of the kinds; paths of other things begin with other
+// words.
+func (k TopicKind) Known() bool { return k == Tag || k == Actor }
+
 // Topic is a tag or an actor by its event.Key.
 type Topic struct {
 	Kind TopicKind

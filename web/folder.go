@@ -61,7 +61,7 @@ func (d *Folder) Write(u Update, all bool) error {
 		}
 	}
 	for i, f := range feeds {
-		if kind, _, _ := strings.Cut(f.Path, "/"); kind == string(timeline.Tag) || kind == string(timeline.Actor) {
+		if kind, _, _ := strings.Cut(f.Path, "/"); timeline.TopicKind(kind).Known() {
 			// The page says more than the feed, such as how many events there are.
 			topic(f.Path)
 			if _, err := os.Stat(d.full(f.Path + "/index.html")); errors.Is(err, fs.ErrNotExist) && !all {

@@ -78,14 +78,14 @@ func (s *Site) isPage(path string) bool {
 // so that a static folder knows what to write.
 func (s *Site) document(path string) (*document, error) {
 	kind, rest, _ := strings.Cut(path, "/")
-	isTopic := kind == string(timeline.Tag) || kind == string(timeline.Actor)
+	isTopic := timeline.TopicKind(kind).Known()
 	slug, list := strings.CutSuffix(rest, "feeds.opml")
 	slug = strings.TrimSuffix(slug, "/")
 	switch {
 	case path == "":
 		return s.home()
 	case path == "feeds.opml":
-		return s.opml(s.indexed().listed())
+		return s.opml(s.indexed().all)
 	case path == "names.json":
 		body, err := namesJSON(s.indexed().names())
 		return &document{status: http.StatusOK, mime: "application/json", body: body}, err
@@ -582,13 +582,4 @@ func (x *index) names() []name {
 		}
 	})
 	return x.pages.listOf
-}
-
-// listed returns the feeds that lists of feeds name: a tag or actor without
-// events is of no use to anybody new.
-func (x *index) listed() []*feed.Feed {
-	return slices.DeleteFunc(slices.Clone(x.all), func(f *feed.Feed) bool {
-		kind, _, _ := strings.Cut(f.Path, "/")
-		return f.Total == 0 && (kind == string(timeline.Tag) || kind == string(timeline.Actor))
-	})
 }

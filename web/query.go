@@ -280,7 +280,7 @@ func (s *Site) successor(path string) (to string, ok bool) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if kind != string(timeline.Tag) && kind != string(timeline.Actor) {
+	if !timeline.TopicKind(kind).Known() {
 		to = kind + "/" + event.Slug(event.Key(name))
 		return to, to != path && s.feeds[to] != nil
 	}
