@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -164,13 +163,7 @@ func TestFaultOfCalls(t *testing.T) {
 	} {
 		r.whileTampered(n, f)
 	}
-	r.whole()
-	published := r.feeds()
-	r.stop()
-	r.start()
-	if !maps.Equal(published, r.feeds()) {
-		t.Error("a restart changed feeds")
-	}
+	r.wholeAndAgain()
 }
 
 // The longer list: each call, each error, and the Nth call alone.

@@ -185,6 +185,18 @@ func (r *rig) exec(statement string) {
 	}
 }
 
+// wholeAndAgain checks that all is whole, and that a restart changes no feed.
+func (r *rig) wholeAndAgain() {
+	r.t.Helper()
+	r.whole()
+	published := r.feeds()
+	r.stop()
+	r.start()
+	if !maps.Equal(published, r.feeds()) {
+		r.t.Error("a restart changed feeds")
+	}
+}
+
 // whole checks, with the daemon at rest, that the state is consistent, that the
 // static folder holds what is served and what a build makes, and nothing else.
 func (r *rig) whole() {
@@ -338,13 +350,7 @@ func TestFaultOfTurn(t *testing.T) {
 			t.Errorf("%s: %d lines of the log tell of it:\n%s", f, len(lines), strings.Join(lines, "\n"))
 		}
 	}
-	r.whole()
-	published := r.feeds()
-	r.stop()
-	r.start()
-	if !maps.Equal(published, r.feeds()) {
-		t.Error("a restart changed feeds")
-	}
+	r.wholeAndAgain()
 }
 
 // The statements fail by which the queue takes a delivery and writes what became
