@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -239,28 +238,4 @@ func TestOPML(t *testing.T) {
 	}
 }
 
-func TestAdmin(t *testing.T) {
-	var fault error
-	h := Admin(func() error { return fault })
-	ask := func(method, path string) (int, string) {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
-		return w.Code, w.Body.String()
-	}
-	check := func(method, path string, status int, body string) {
-		t.Helper()
-		if s, b := ask(method, path); s != status || body != "" && b != body+"\n" {
-			t.Errorf("%s %s: %d %q, want %d %q", method, path, s, b, status, body)
-		}
-	}
-	check("GET", "/healthz", 200, "ok")
-	check("GET", "/readyz", 200, "ready")
-	fault = errors.New("the folder is away")
-	check("GET", "/healthz", 200, "ok")
-	check("GET", "/readyz", 503, "the folder is away")
-	check("POST", "/healthz", 405, "")
-	check("GET", "/", 404, "")
-}
-
-// The same bytes again, for whoever compares them.
 func same(a, b []byte) bool { return len(a) > 0 && bytes.Equal(a, b) && &a[0] == &b[0] }

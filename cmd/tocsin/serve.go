@@ -96,7 +96,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	g.Go(func() error { steady.run(ctx, queue.Shift); return nil })
 	if admin != nil {
 		ready := func() error { return w.ready(watcher.State()) }
-		g.Go(func() error { return serveHTTP(ctx, admin, web.Admin(ready), log) })
+		g.Go(func() error { return serveHTTP(ctx, admin, web.Admin{Ready: ready}.Handler(), log) })
 	}
 	g.Go(func() error {
 		return w.run(ctx, watcher.Hints(), watcher.State() == watch.RootLost, func() {
