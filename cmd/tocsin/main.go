@@ -59,9 +59,14 @@ type terminal struct {
 }
 
 func main() {
+	os.Exit(run(untilSignal(), &terminal{out: os.Stdout, err: os.Stderr, env: config.OSEnv()}, os.Args[1:]))
+}
+
+// untilSignal returns a context that ends when the program is asked to end.
+func untilSignal() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
-	os.Exit(run(ctx, &terminal{out: os.Stdout, err: os.Stderr, env: config.OSEnv()}, os.Args[1:]))
+	return ctx
 }
 
 // run runs the command that args name and returns its exit code.

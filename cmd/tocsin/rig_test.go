@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
@@ -35,14 +33,11 @@ const asOf = "TOCSIN_TEST_DATES"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asTocsin) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		t := &terminal{out: os.Stdout, err: os.Stderr, env: config.OSEnv()}
 		if at, err := time.Parse(time.RFC3339, os.Getenv(asOf)); err == nil {
 			t.dates = func() time.Time { return at }
 		}
-		code := run(ctx, t, os.Args[1:])
-		stop()
-		os.Exit(code)
+		os.Exit(run(untilSignal(), t, os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }
@@ -66,8 +61,9 @@ type rig struct {
 	admin    string
 	receiver *receiver
 	config   string
-	env      []string // beside the test's own
-	wrap     []string // a program that becomes the daemon, and its arguments
+	env      []string   // beside the test's own
+	wrap     []string   // a program that becomes the daemon, and its arguments
+	sockets  []*os.File // that it inherits
 	cmd      *exec.Cmd
 	exited   chan error
 	log      *logBuffer
@@ -162,6 +158,7 @@ func (r *rig) launch() {
 	args := append(slices.Clone(r.wrap), os.Args[0], "serve", "-config", r.config)
 	r.cmd = exec.Command(args[0], args[1:]...)
 	r.cmd.Env = append(append(os.Environ(), asTocsin+"=1"), r.env...)
+	r.cmd.ExtraFiles = r.sockets
 	pipe, err := r.cmd.StderrPipe()
 	if err != nil {
 		r.t.Fatal(err)

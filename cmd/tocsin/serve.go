@@ -37,6 +37,11 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		level = slog.LevelDebug
 	}
 	log := t.logger(level)
+	system := newSupervisor(log)
+	sockets, err := inherited()
+	if err != nil {
+		return err
+	}
 
 	store, err := ledger.Open(ctx, c.Store)
 	if err != nil {
@@ -67,34 +72,44 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		return fmt.Errorf("events.dir: %w", err)
 	}
 	defer watcher.Close()
-	listener, err := listen(c.Web.Listen)
+	listeners, err := listen(sockets[webSocket], c.Web.Listen)
 	if err != nil {
 		return fmt.Errorf("web.listen: %w", err)
 	}
-	defer listener.Close()
-	var admin net.Listener
-	if c.Web.Admin != "" {
-		if admin, err = listen(c.Web.Admin); err != nil {
-			return fmt.Errorf("web.admin: %w", err)
-		}
-		defer admin.Close()
+	defer closeAll(listeners)
+	admin, err := listen(sockets[adminSocket], c.Web.Admin)
+	if err != nil {
+		return fmt.Errorf("web.admin: %w", err)
 	}
+	defer closeAll(admin)
 
 	w := newWheel(c, store, queue, live, steady.now, log)
 	if t.dates != nil {
 		w.now = t.dates
 	}
 	if c.Feeds.Dir != "" {
-		w.folder = &web.Folder{Dir: c.Feeds.Dir, Site: w.site}
+		w.folder = &web.Folder{Dir: c.Feeds.Dir, Site: w.site, Progress: func(int, int) { system.alive() }}
 	}
 	bar := t.progress("reading events")
 	w.progress = bar.at
+	w.alive, w.beat = system.alive, min(w.beat, system.every())
+	w.status = func(ctx context.Context) {
+		if !system.wantsStatus() {
+			return
+		}
+		waiting, err := queue.Waiting(ctx)
+		if err != nil {
+			return // the turns say that the store is at fault
+		}
+		system.status(w.summary(watcher.State(), waiting))
+	}
 
 	g, ctx := errgroup.WithContext(ctx)
+	context.AfterFunc(ctx, system.stopping)
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return queue.Run(ctx) })
 	g.Go(func() error { steady.run(ctx, queue.Shift); return nil })
-	if admin != nil {
+	if len(admin) > 0 {
 		ready := func() error { return w.ready(watcher.State()) }
 		g.Go(func() error { return serveHTTP(ctx, admin, web.Admin{Ready: ready}.Handler(), log) })
 	}
@@ -106,9 +121,11 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 				msg = "serving what an earlier run left"
 			}
 			log.Info(msg, "events", w.catalog.Len(), "feeds", w.site.Feeds(),
-				"address", c.Site.URL+"/", "listen", c.Web.Listen, "version", version)
+				"address", c.Site.URL+"/", "listen", addresses(listeners), "version", version)
 			// Connections that came before wait in the listener's queue.
-			g.Go(func() error { return serveHTTP(ctx, listener, w.site.Handler(), log) })
+			g.Go(func() error { return serveHTTP(ctx, listeners, w.site.Handler(), log) })
+			system.ready()
+			w.status(ctx)
 		})
 	})
 	err = g.Wait()
@@ -119,11 +136,15 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	return err
 }
 
-// listen opens host:port or unix:/path.
-func listen(address string) (net.Listener, error) {
+// listen returns the sockets that systemd gave, or else opens host:port or
+// unix:/path; none where the address is empty.
+func listen(given []net.Listener, address string) ([]net.Listener, error) {
+	if len(given) > 0 || address == "" {
+		return given, nil
+	}
 	path, ok := strings.CutPrefix(address, "unix:")
 	if !ok {
-		return net.Listen("tcp", address)
+		return one(net.Listen("tcp", address))
 	}
 	// A socket that a killed process left refuses connections.
 	if conn, err := net.Dial("unix", path); err == nil {
@@ -133,11 +154,27 @@ func listen(address string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return net.Listen("unix", path)
+	return one(net.Listen("unix", path))
+}
+
+func one(l net.Listener, err error) ([]net.Listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{l}, nil
+}
+
+// addresses names sockets for the log.
+func addresses(listeners []net.Listener) string {
+	var all []string
+	for _, l := range listeners {
+		all = append(all, l.Addr().String())
+	}
+	return strings.Join(all, " ")
 }
 
 // serveHTTP serves until ctx ends; then requests under way have ten seconds.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logger) error {
+func serveHTTP(ctx context.Context, listeners []net.Listener, h http.Handler, logger *slog.Logger) error {
 	s := &http.Server{
 		Handler:           h,
 		ErrorLog:          log.New(&httpLog{log: logger}, "", 0),
@@ -147,17 +184,22 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 	}
-	done := make(chan error, 1)
-	go func() {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		g.Go(func() error {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
 		<-ctx.Done()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		done <- s.Shutdown(stop)
-	}()
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return <-done
+		return s.Shutdown(stop)
+	})
+	return g.Wait()
 }
 
 // openForBuild opens the store for a build: the daemon's own, or a copy of it

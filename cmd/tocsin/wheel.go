@@ -12,6 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/text/language"
+	format "golang.org/x/text/message"
+
 	"tocsin/config"
 	"tocsin/event"
 	"tocsin/feed"
@@ -46,6 +49,9 @@ type wheel struct {
 	site     *web.Site
 	folder   *web.Folder // nil: none
 	progress func(done, all int)
+	alive    func() // called while the work goes on, also from other goroutines
+	beat     time.Duration
+	status   func(context.Context) // called once a beat between turns
 
 	// What load makes from the store; nil where it has to be made again.
 	ledger  *ledger.Ledger
@@ -92,6 +98,8 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, n
 		site:     web.New(web.Options{Style: style, Formats: formats(c), Dialect: d, Now: now, Logger: log}),
 		unsaved:  make(map[string]bool),
 		faults:   make(map[string]bool),
+		progress: func(int, int) {}, alive: func() {}, status: func(context.Context) {},
+		beat: time.Second,
 	}
 	w.formats, w.hub = formats(c), c.Feeds.Hub != ""
 	for _, f := range c.Feeds.Custom {
@@ -113,14 +121,16 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, ser
 	if known && lost {
 		serve() // no hint comes before the folder is back
 	}
-	answers := time.NewTicker(time.Second)
-	defer answers.Stop()
+	beat := time.NewTicker(w.beat)
+	defer beat.Stop()
 	for {
 		var where timeline.Where
 		select {
 		case h := <-hints:
 			where = w.widen(where, h)
-		case <-answers.C:
+		case <-beat.C:
+			w.alive()
+			w.status(ctx)
 			if !w.accepted(ctx) {
 				continue
 			}
@@ -155,9 +165,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, ser
 			if wait == 0 {
 				break
 			}
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
+			if !w.pause(ctx, wait, beat.C) {
 				return nil
 			}
 			// What came meanwhile is looked at in the same turn.
@@ -172,6 +180,23 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, ser
 			w.turned.Store(true)
 		}
 		serve()
+	}
+}
+
+// pause waits in the middle of a turn; false: ctx has ended.
+func (w *wheel) pause(ctx context.Context, d time.Duration, beat <-chan time.Time) bool {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	for {
+		select {
+		case <-over.C:
+			return true
+		case <-beat:
+			w.alive()
+			w.status(ctx)
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 
@@ -224,7 +249,10 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	where.All = where.All || w.owed
 
 	// 2. The snapshot.
-	where.Progress = w.progress
+	where.Progress = func(done, all int) {
+		w.alive()
+		w.progress(done, all)
+	}
 	found, err := w.timeline.Look(ctx, where)
 	if err != nil {
 		return nil, err
@@ -272,10 +300,12 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	if !first { // whose feeds nobody can have subscribed to
 		ping = w.ping(changed, now)
 	}
+	w.alive()
 	if err := w.commit(ctx, planned, ping); err != nil {
 		w.ledger = nil // it is ahead of the store now
 		return nil, err
 	}
+	w.alive()
 	clear(w.unsaved)
 
 	// 5. The new bytes go live, then to the static folder, then the hub is told.
@@ -355,6 +385,7 @@ func (w *wheel) load(ctx context.Context) error {
 
 // entry makes the entry of an event.
 func (w *wheel) entry(l *ledger.Ledger, r *ledger.Record) *feed.Entry {
+	w.alive()
 	return w.style.NewEntry(feed.Known{
 		ID: r.EntryID, Event: r.Event, Published: r.Published, Updated: r.Updated, History: r.History,
 	}, l.Slug)
@@ -392,6 +423,7 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 	u.Moved = w.ledger.Moves(elsewhere) // from all ids that they ever had
 	known := func(path string) bool { return !w.ledger.Feed(path).Modified.IsZero() }
 	for _, f := range w.catalog.Touched(known) {
+		w.alive()
 		before, shown := w.ledger.Feed(f.Path), w.site.Feed(f.Path)
 		v := w.ledger.SetFeed(f.Path, f.Name, f.Digest, f.Updated, f.Empty(), now)
 		f.Updated, f.Modified, f.Emptied = v.Updated, v.Modified, v.Emptied
@@ -528,4 +560,21 @@ func (w *wheel) ready(s watch.State) error {
 		return errors.New("the first look at the events folder is not done yet")
 	}
 	return nil
+}
+
+// summary says in a line how the wheel does, and how many deliveries wait.
+func (w *wheel) summary(s watch.State, waiting int) string {
+	p := format.NewPrinter(language.English)
+	count := func(n int, one, many string) string {
+		if n == 1 {
+			many = one
+		}
+		return p.Sprintf("%d ", n) + many
+	}
+	text := count(w.catalog.Len(), "event", "events") + ", " + count(w.site.Feeds(), "feed", "feeds") + ", " +
+		count(waiting, "delivery", "deliveries") + " waiting"
+	if err := w.ready(s); err != nil {
+		text += "; " + err.Error()
+	}
+	return text
 }
