@@ -32,8 +32,9 @@ var (
 	corrections = append(slices.Clone(significant), "withdrawn")
 	firstRuns   = []string{"silent", "send"}
 	sinkTypes   = []string{"webhook", "slack", "discord", "mattermost", "rocketchat", "teams", "googlechat", "zulip", "matrix", "telegram", "ntfy", "gotify"}
-	editing     = []string{"discord", "matrix", "telegram", "ntfy"} // types whose messages can be changed
-	updates     = []string{"post", "edit"}
+	updates     = []string{"post", "edit", "thread"}
+	editing     = []string{"discord", "matrix", "telegram", "ntfy"}                // types whose messages can be changed
+	threading   = []string{"discord", "googlechat", "zulip", "matrix", "telegram"} // and those that have threads
 	changes     = []string{"new", "updated", "raised", "withdrawn"}
 )
 
@@ -339,8 +340,10 @@ func (s *Sink) check(d *decoder, key string) {
 		d.reject(key+".burst", s.Burst, "a number of messages; write 0 for never, or more")
 	}
 	d.one(key+".updates", s.Updates, updates)
-	if s.Updates == "edit" && !slices.Contains(editing, s.Type) {
-		d.reject(key+".updates", s.Updates, fmt.Sprintf("what a sink of type %s can do; write post, or take one of %s", s.Type, strings.Join(editing, ", ")))
+	for way, able := range sorted(map[string][]string{"edit": editing, "thread": threading}) {
+		if s.Updates == way && slices.Contains(sinkTypes, s.Type) && !slices.Contains(able, s.Type) {
+			d.reject(key+".updates", s.Updates, fmt.Sprintf("what a sink of type %s can do; write post, or take one of %s", s.Type, strings.Join(able, ", ")))
+		}
 	}
 	if s.Digest.Schedule != "" {
 		d.cron(key+".digest.schedule", s.Digest.Schedule)

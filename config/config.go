@@ -293,8 +293,10 @@ type Sink struct {
 	// Rate is the most that is sent, in messages per second. Default: 1/s.
 	Rate Rate `yaml:"rate"`
 
-	// Updates says what an update of an event does: post another message, or edit the
-	// last one about it, which discord, telegram, matrix and ntfy can. Default: post.
+	// Updates says what further messages about an event do: post, each a message of its
+	// own; edit, an update changes the last one, which discord, matrix, telegram and
+	// ntfy can; thread, all go into a thread of the event, which discord (in a forum),
+	// googlechat, zulip, matrix and telegram can. Default: post.
 	Updates string `yaml:"updates"`
 
 	// Digest collects messages and sends them together.

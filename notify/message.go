@@ -135,6 +135,16 @@ type Editor interface {
 	Edit(ctx context.Context, d Delivery, remoteID string) (Answer, error)
 }
 
+// Threader is a Sender that can also put a message into the thread of one which it
+// sent.
+type Threader interface {
+	Sender
+	// Reply sends d into the thread that the message which Send answered with
+	// remoteID has begun, or begins now; remoteID names it also after that. Its error
+	// is as Edit's.
+	Reply(ctx context.Context, d Delivery, remoteID string) (Answer, error)
+}
+
 // Answer is what a sink answered, for the operator to read: no secrets, at most
 // a few hundred bytes of text.
 type Answer struct {

@@ -109,7 +109,7 @@ func formats(c *config.Config) []feed.Format {
 func newSender(s config.Sink, now func() time.Time, log *slog.Logger) (notify.Sender, error) {
 	c := sink.Config{
 		Name: s.Name, Type: s.Type, URL: s.URL.Reveal(), Headers: make(map[string]string),
-		Version: version, Now: now, Logger: log,
+		Thread: s.Updates == "thread", Version: version, Now: now, Logger: log,
 	}
 	for _, secret := range s.Secrets {
 		c.Secrets = append(c.Secrets, secret.Reveal())
@@ -152,13 +152,14 @@ const hubRetry = 24 * time.Hour
 // newOutbox makes the queue of the sinks and of the hub; live lifts when the hub
 // may be told.
 func newOutbox(c *config.Config, store *ledger.Store, live *gate, now func() time.Time, log *slog.Logger) (*outbox.Outbox, error) {
+	updates := map[string]outbox.Updates{"post": outbox.Post, "edit": outbox.Edit, "thread": outbox.Thread}
 	var sinks []outbox.Sink
 	for _, s := range c.Notify.Sinks {
 		sender, err := newSender(s, now, log)
 		if err != nil {
 			return nil, err
 		}
-		sinks = append(sinks, outbox.Sink{Name: s.Name, Sender: sender, Rate: float64(s.Rate), RetryFor: s.RetryFor, Edit: s.Updates == "edit"})
+		sinks = append(sinks, outbox.Sink{Name: s.Name, Sender: sender, Rate: float64(s.Rate), RetryFor: s.RetryFor, Updates: updates[s.Updates]})
 	}
 	if c.Feeds.Hub != "" {
 		hub, err := sink.New(sink.Config{

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -172,10 +173,37 @@ func (o *Outbox) send(ctx context.Context, d *taken) (a Attempt, err error) {
 	return a, err
 }
 
-// deliver changes the message that an update is about, or else sends a new one.
+// again is how a delivery is sent on top of an earlier message about its event.
+type again struct {
+	send func(context.Context, notify.Delivery, string) (notify.Answer, error)
+	// refused is the line of the log where the earlier message does not allow it.
+	refused string
+}
+
+// again returns how a delivery is sent where there is an earlier message about its
+// event; ok is false where that makes no difference.
+func (d *taken) again() (_ again, ok bool) {
+	if len(d.Message.Items) != 1 || d.Message.Type == notify.TypeBatch {
+		return again{}, false
+	}
+	switch d.sink.Updates {
+	case Edit:
+		if e, ok := d.sink.Sender.(notify.Editor); ok && d.Message.Type == notify.TypeUpdated {
+			return again{e.Edit, "the message about the event cannot be changed; another is sent"}, true
+		}
+	case Thread:
+		if t, ok := d.sink.Sender.(notify.Threader); ok {
+			return again{t.Reply, "the thread about the event cannot be continued; another is begun"}, true
+		}
+	}
+	return again{}, false
+}
+
+// deliver sends a message: a new one, or on top of an earlier one about the same
+// event.
 func (o *Outbox) deliver(ctx context.Context, d *taken) (notify.Answer, error) {
-	editor, ok := d.sink.Sender.(notify.Editor)
-	if !ok || !d.sink.Edit || d.Message.Type != notify.TypeUpdated || len(d.Message.Items) != 1 {
+	again, ok := d.again()
+	if !ok {
 		return d.sink.Sender.Send(ctx, d.Delivery)
 	}
 	var remote string
@@ -186,13 +214,15 @@ func (o *Outbox) deliver(ctx context.Context, d *taken) (notify.Answer, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return d.sink.Sender.Send(ctx, d.Delivery)
 	case err != nil:
-		return notify.Answer{}, &notify.SendError{Err: errors.New("the message to be changed cannot be looked up")}
+		return notify.Answer{}, &notify.SendError{Err: errors.New("the earlier message about the event cannot be looked up")}
 	}
-	answer, err := editor.Edit(ctx, d.Delivery, remote)
+	answer, err := again.send(ctx, d.Delivery, remote)
 	var refused *notify.SendError
 	if errors.As(err, &refused) && refused.Permanent && !refused.Gone {
-		o.log.InfoContext(ctx, "the message about the event cannot be changed; another is sent", append(d.attrs(), "error", err)...)
-		return d.sink.Sender.Send(ctx, d.Delivery)
+		o.log.InfoContext(ctx, again.refused, append(d.attrs(), "error", err)...)
+		answer, err := d.sink.Sender.Send(ctx, d.Delivery)
+		answer.Text = strings.TrimSuffix(again.refused+": "+answer.Text, ": ")
+		return answer, err
 	}
 	answer.RemoteID = remote // it keeps its name
 	return answer, err

@@ -82,14 +82,28 @@ type Sink struct {
 	RetryFor time.Duration
 	// Workers is how many messages are under way at once; 4 by default.
 	Workers int
-	// Edit lets an update of an event change the last message about it, where Sender
-	// is a notify.Editor and that message is not older than what is kept.
-	Edit bool
+	// Updates says what is sent of an event that a message was sent about before; Post
+	// by default. Where that message is older than what is kept, a new one is sent.
+	Updates Updates
 	// Ready, if not nil, returns a channel that is closed once what the sink is
 	// told of is there for it to see; nothing is sent before. What waits for it
 	// is not under way yet.
 	Ready func() <-chan struct{}
 }
+
+// Updates says what becomes of further messages about an event.
+type Updates int
+
+// What can become of them.
+const (
+	// Post: each is a message of its own.
+	Post Updates = iota
+	// Edit: an update changes the last message, where the Sender is a notify.Editor.
+	Edit
+	// Thread: all go into the thread of the first, where the Sender is a
+	// notify.Threader.
+	Thread
+)
 
 // Options are what an Outbox is made from.
 type Options struct {

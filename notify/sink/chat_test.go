@@ -25,6 +25,9 @@ func chats() []string {
 	return slices.DeleteFunc(Types(), func(typ string) bool { return slices.Contains([]string{"webhook", "slack", "websub"}, typ) })
 }
 
+// threads are those that make a thread by its name.
+func threads() []string { return []string{"discord", "googlechat", "zulip"} }
+
 // transport answers every request by itself and keeps the last.
 type transport struct {
 	last *http.Request
@@ -85,6 +88,11 @@ func TestChatGolden(t *testing.T) {
 			title, body := templated()
 			golden(t, typ+"_template", payload(t, Config{Type: typ, Title: title, Body: body}, all["new"]))
 		})
+		if slices.Contains(threads(), typ) {
+			t.Run(typ+"/thread", func(t *testing.T) {
+				golden(t, typ+"_thread", payload(t, Config{Type: typ, Thread: true}, all["raised"]))
+			})
+		}
 	}
 }
 
@@ -166,7 +174,7 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 		if m := mention.FindString(s); m != "" {
 			fail("a mention %s: %s", m, s)
 		}
-		if typ == "matrix" && !strings.HasPrefix(s, "<p>") || typ == "gotify" && s == str("title") || typ == "zulip" && s == str("topic") {
+		if typ == "matrix" && !strings.HasPrefix(s, "<p>") || typ == "gotify" && s == str("title") || typ == "zulip" && s == str("topic") || typ == "discord" && s == str("thread_name") {
 			continue // plain text
 		}
 		switch typ {
@@ -209,6 +217,9 @@ func chatFaults(t *testing.T, typ string, payload []byte) (faults []string) {
 			if total += units(f.Name + f.Value); units(f.Value) > 1024 {
 				fail("a field of %d", units(f.Value))
 			}
+		}
+		if units(m.ThreadName) > 100 {
+			fail("a thread's name of %d", units(m.ThreadName))
 		}
 		if total > 6000 || units(m.Embeds[0].Description) > 4096 || units(m.Content) > 2000 || m.Content == "" {
 			fail("over a limit: %d in all", total)
@@ -308,6 +319,9 @@ func TestChatLimits(t *testing.T) {
 				if plain, _, _ := strings.Cut(name, "_"); slices.Contains([]string{"sample", "mentions", "markup", "links", "quotes"}, plain) {
 					forms["template"] = Config{Type: typ, Title: title, Body: body}
 				}
+				if slices.Contains(threads(), typ) {
+					forms["thread"] = Config{Type: typ, Thread: true}
+				}
 				for form, c := range forms {
 					p := payload(t, c, m)
 					for _, f := range chatFaults(t, typ, p) {
@@ -331,7 +345,7 @@ func TestChatAddresses(t *testing.T) {
 	for _, tt := range chatAddresses() {
 		t.Run(tt.typ+" "+tt.url, func(t *testing.T) {
 			tr := &transport{}
-			s, err := New(Config{Name: "newsroom", Type: tt.typ, URL: tt.url, Headers: tt.headers, Client: &http.Client{Transport: tr}})
+			s, err := New(Config{Name: "newsroom", Type: tt.typ, URL: tt.url, Thread: tt.thread, Headers: tt.headers, Client: &http.Client{Transport: tr}})
 			if err != nil {
 				if got := strings.TrimPrefix(err.Error(), "sink newsroom: "); got != tt.fault {
 					t.Errorf("got  %s\nwant %s", got, tt.fault)
@@ -364,6 +378,7 @@ func TestChatAddresses(t *testing.T) {
 
 type chatAddress struct {
 	typ, url string
+	thread   bool
 	headers  map[string]string
 	request  string            // what goes out
 	sent     map[string]string // headers
@@ -382,13 +397,25 @@ func chatAddresses() []chatAddress {
 			request: "POST https://prod-1.westus.logic.azure.com:443/workflows/1/triggers/manual/paths/invoke?sig=x"},
 		{typ: "mattermost", url: "https://mm.example/hooks/abc", request: "POST https://mm.example/hooks/abc"},
 		{typ: "rocketchat", url: "https://rc.example/hooks/abc/def", request: "POST https://rc.example/hooks/abc/def"},
-		{typ: "googlechat", url: "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t", body: `"thread":{"threadKey":"tag:timeline.example,2025:inspectors"}`,
+		{typ: "googlechat", url: "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t", thread: true, body: `"thread":{"threadKey":"tag:timeline.example,2025:inspectors"}`,
 			request: "POST https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD&token=t"},
+		{typ: "googlechat", url: "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t", lacks: "threadKey",
+			request: "POST https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t"},
+		{typ: "googlechat", url: "https://chat.googleapis.com/v1/spaces/A/messages?key=k&threadKey=mine", lacks: "threadKey",
+			request: "POST https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD&threadKey=mine"},
+		{typ: "googlechat", url: "https://chat.googleapis.com/v1/spaces/A/messages?key=k&threadKey=mine", thread: true,
+			fault: "url: has a threadKey, the one thread of all messages; remove it, or write updates: post"},
+		{typ: "zulip", url: "https://bot:key@chat.example/?to=general&topic=news", thread: true,
+			fault: "url: has a topic, the one of all messages; remove it, or write updates: post"},
+		{typ: "zulip", url: "https://bot:key@chat.example/?to=[9]&type=direct", thread: true,
+			fault: "url: is not that of a channel, which alone has topics; remove type, or write updates: post"},
+		{typ: "discord", url: "https://discord.com/api/webhooks/1/tok?thread_id=7", thread: true,
+			fault: "url: has a thread_id, the one thread of all messages; remove it, or write updates: post"},
 		{typ: "googlechat", url: "https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_OR_FAIL&threadKey=mine", body: `"openLink"`,
 			lacks: "threadKey", request: "POST https://chat.googleapis.com/v1/spaces/A/messages?key=k&messageReplyOption=REPLY_MESSAGE_OR_FAIL&threadKey=mine"},
 		{typ: "zulip", url: "https://bot@example.org:key@chat.example/api/v1/messages?to=news&topic=Timeline", body: "to=news&topic=Timeline&type=stream",
 			request: "POST https://bot%40example.org:key@chat.example/api/v1/messages", sent: map[string]string{"Authorization": "Basic Ym90QGV4YW1wbGUub3JnOmtleQ=="}},
-		{typ: "zulip", url: "https://bot%40example.org:key@chat.example/?to=general", body: "to=general&topic=inspectors&type=stream",
+		{typ: "zulip", url: "https://bot%40example.org:key@chat.example/?to=general", thread: true, body: "to=general&topic=inspectors&type=stream",
 			request: "POST https://bot%40example.org:key@chat.example/api/v1/messages", sent: map[string]string{"Authorization": "Basic Ym90QGV4YW1wbGUub3JnOmtleQ=="}},
 		{typ: "zulip", url: "https://chat.example/api/v1/messages?to=[9]&type=direct", headers: map[string]string{"Authorization": "Basic eA=="}, body: "to=%5B9%5D&type=direct", lacks: "topic",
 			request: "POST https://chat.example/api/v1/messages", sent: map[string]string{"Authorization": "Basic eA=="}},

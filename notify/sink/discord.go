@@ -17,16 +17,21 @@ const (
 	discordDescription = 4096
 	discordField       = 1024
 	discordEmbeds      = 6000 // of all texts of all embeds
+	discordThread      = 100  // a thread's name
 )
 
 // discord posts to a webhook of Discord: the first line as content, which phones
 // show, and an embed with the rest. `?wait=true` has it answer with the message,
 // whose id allows an edit; without it, what was not taken is not said. A 404 is
 // the end of a webhook, or of its thread; Discord blocks who goes on.
+//
+// Webhooks begin threads in forums only, where every message needs one: what is not
+// sent into the thread of an event begins another.
 type discord struct {
 	*poster
-	templates templates
-	pen       pen
+	templates  templates
+	pen, plain pen
+	thread     bool
 }
 
 func newDiscord(c Config, p *poster) (notify.Sender, error) {
@@ -34,20 +39,28 @@ func newDiscord(c Config, p *poster) (notify.Sender, error) {
 		return nil, errors.New("url: takes another tool's messages; remove /slack or /github at its end")
 	}
 	query := p.url.Query()
+	if c.Thread && query.Get("thread_id") != "" {
+		return nil, errors.New("url: has a thread_id, the one thread of all messages; remove it, or write updates: post")
+	}
 	query.Set("wait", "true")
 	p.url = withQuery(p.url, query)
 	p.ruling = reader(func(status int, body struct {
 		ID         string  `json:"id"`
+		ChannelID  string  `json:"channel_id"`  // the thread's, where it is in one
 		RetryAfter float64 `json:"retry_after"` // seconds, with a fraction
 		Code       int     `json:"code"`
 	}) ruling {
-		const unknownMessage = 10008 // to an edit
-		return ruling{remoteID: body.ID, retryAfter: body.RetryAfter, stays: body.Code == unknownMessage}
+		const unknownChannel, unknownMessage = 10003, 10008 // to an answer, and to an edit
+		said := ruling{remoteID: body.ID, retryAfter: body.RetryAfter, stays: body.Code == unknownMessage}
+		if c.Thread {
+			said.remoteID, said.stays = body.ChannelID, body.Code == unknownChannel
+		}
+		return said
 	})
 	p.lost = true
 	// Discord's backslash works before everything but letters and digits.
 	e := escaper{backslash: "\\`*_~|[]<>#", gapped: "@:", lines: true}
-	return &discord{p, newTemplates(c), pen{e.text, units}}, nil
+	return &discord{p, newTemplates(c), pen{e.text, units}, pen{escaper{gapped: "@<"}.text, units}, c.Thread}, nil
 }
 
 // Send implements notify.Sender.
@@ -55,13 +68,23 @@ func (s *discord) Send(ctx context.Context, d notify.Delivery) (notify.Answer, e
 	if len(d.Message.Items) == 0 {
 		return notify.Answer{}, errEmpty()
 	}
-	return s.post(ctx, s.render(d.Message), asJSON())
+	return s.post(ctx, s.render(d.Message, s.thread), asJSON())
 }
 
 // Edit implements notify.Editor (https://discord.com/developers/docs/resources/webhook#edit-webhook-message).
 func (s *discord) Edit(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
-	return s.edit(ctx, d, remoteID, func() (notify.Answer, error) {
-		return s.send(ctx, http.MethodPatch, under(s.url, "/messages/"+remoteID), s.render(d.Message), asJSON())
+	return s.again(ctx, d, remoteID, func() (notify.Answer, error) {
+		return s.send(ctx, http.MethodPatch, under(s.url, "/messages/"+remoteID), s.render(d.Message, false), asJSON())
+	})
+}
+
+// Reply implements notify.Threader by the thread that the first message began
+// (https://discord.com/developers/docs/resources/webhook#execute-webhook).
+func (s *discord) Reply(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
+	return s.again(ctx, d, remoteID, func() (notify.Answer, error) {
+		query := s.url.Query()
+		query.Set("thread_id", remoteID)
+		return s.send(ctx, http.MethodPost, withQuery(s.url, query), s.render(d.Message, false), asJSON())
 	})
 }
 
@@ -71,6 +94,7 @@ type (
 		Content         string          `json:"content"`
 		Embeds          []discordEmbed  `json:"embeds"`
 		AllowedMentions discordMentions `json:"allowed_mentions"`
+		ThreadName      string          `json:"thread_name,omitempty"` // of the thread that it begins
 	}
 	// discordMentions allows none: Parse is empty and not null.
 	discordMentions struct {
@@ -89,12 +113,26 @@ type (
 	}
 )
 
-func (s *discord) render(m notify.Message) []byte {
+// render returns the payload; begins says that it is to begin a thread.
+func (s *discord) render(m notify.Message, begins bool) []byte {
 	title, body := s.templates.custom(m)
 	full := limits{sources: 10, source: 200, names: 15, value: 800, summary: 2000, changes: 1000, batch: 20, body: 3500, title: 250, address: 1000}
 	return encode(fit(full, func(l limits) discordMessage {
-		return s.message(m, compose(m, title, body, s.pen, l))
+		out := s.message(m, compose(m, title, body, s.pen, l))
+		if begins {
+			out.ThreadName = s.plain.line(threadName(m), discordThread)
+		}
+		return out
 	}, discordFits))
+}
+
+// threadName is what the thread is called that a message begins: its event.
+func threadName(m notify.Message) string {
+	if m.Type == notify.TypeBatch || m.Type == notify.TypeTest {
+		head, _ := headline(m, nil, discordThread)
+		return head
+	}
+	return titleOf(m.Items[0].Event)
 }
 
 func (s *discord) message(m notify.Message, p parts) discordMessage {

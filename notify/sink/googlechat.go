@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"html"
 	"strings"
 
@@ -21,22 +22,26 @@ const (
 //
 //	https://chat.googleapis.com/v1/spaces/SPACE/messages?key=…&token=…
 //
-// All messages of one event are in one thread, whose key is the event's entry id;
-// where the address has a threadKey of its own, that is it. A space takes 60
-// requests a minute, and its 429 does not say how long to wait.
+// A thread is that of a key: the event's entry id, or a threadKey in the address for
+// all messages. A space takes 60 requests a minute, and its 429 does not say how long
+// to wait.
 type googleChat struct {
 	*poster
 	templates   templates
 	html, plain pen
-	threads     bool
+	thread      bool
 }
 
 func newGoogleChat(c Config, p *poster) (notify.Sender, error) {
 	query := p.url.Query()
-	if query.Get("messageReplyOption") == "" {
+	one := query.Get("threadKey") != "" || query.Get("thread.threadKey") != ""
+	if c.Thread && one {
+		return nil, errors.New("url: has a threadKey, the one thread of all messages; remove it, or write updates: post")
+	}
+	if (c.Thread || one) && query.Get("messageReplyOption") == "" {
 		query.Set("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD")
 	}
-	s := &googleChat{poster: p, templates: newTemplates(c), threads: query.Get("threadKey") == "" && query.Get("thread.threadKey") == ""}
+	s := &googleChat{poster: p, templates: newTemplates(c), thread: c.Thread}
 	p.url = withQuery(p.url, query)
 	s.html = pen{escaper{entities: true}.text, jsonSize}
 	s.plain = pen{escaper{gapped: "<"}.text, jsonSize} // <users/all> is a mention in text
@@ -112,7 +117,7 @@ func (s *googleChat) render(m notify.Message) []byte {
 		out := s.message(compose(m, title, body, s.html, l))
 		out.FallbackText = s.plain.line(line, 2*l.title)
 		out.Cards[0].Card.Header = googleHeader{s.plain.line(head, 2*l.title), s.plain.line(m.Timeline, 200)}
-		if s.threads && m.Type != notify.TypeBatch && m.Items[0].Event.FeedID != "" {
+		if s.thread && m.Type != notify.TypeBatch && m.Items[0].Event.FeedID != "" {
 			key := strings.NewReplacer("<", "%3C", ">", "%3E").Replace(m.Items[0].Event.FeedID)
 			out.Thread = &googleThread{short(key, googleChatThread)}
 		}

@@ -78,12 +78,24 @@ func (s *matrix) Send(ctx context.Context, d notify.Delivery) (notify.Answer, er
 // (https://spec.matrix.org/latest/client-server-api/#event-replacements). It is a
 // transaction of its own, so that d can still be sent where it is refused.
 func (s *matrix) Edit(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
-	return s.edit(ctx, d, remoteID, func() (notify.Answer, error) {
+	return s.again(ctx, d, remoteID, func() (notify.Answer, error) {
 		// Content and new content have to share the room.
 		c := s.content(d.Message, maxMatrix/2)
-		e := matrixEdit{matrixContent: c, New: c, Relates: matrixRelation{"m.replace", remoteID}}
+		e := matrixEdit{matrixContent: c, New: c, Relates: matrixRelation{Type: "m.replace", EventID: remoteID}}
 		e.Body, e.HTML = "* "+c.Body, "* "+c.HTML // for clients that know no edits
 		return s.send(ctx, http.MethodPut, s.transaction(d.ID+"-edit"), encode(e), asJSON())
+	})
+}
+
+// Reply implements notify.Threader by an event in the thread of the first message
+// (https://spec.matrix.org/latest/client-server-api/#threading), and a transaction as
+// in Edit. Clients that know no threads show it as an answer.
+func (s *matrix) Reply(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
+	return s.again(ctx, d, remoteID, func() (notify.Answer, error) {
+		e := matrixReply{s.content(d.Message, maxMatrix), matrixRelation{
+			Type: "m.thread", EventID: remoteID, FallingBack: true, ReplyTo: &matrixReplyTo{remoteID},
+		}}
+		return s.send(ctx, http.MethodPut, s.transaction(d.ID+"-reply"), encode(e), asJSON())
 	})
 }
 
@@ -101,15 +113,24 @@ type matrixContent struct {
 	Mentions struct{} `json:"m.mentions"` // nobody
 }
 
-// matrixEdit is the payload of a change.
+// The payloads of a change and of an answer.
 type (
 	matrixEdit struct {
 		matrixContent
 		New     matrixContent  `json:"m.new_content"`
 		Relates matrixRelation `json:"m.relates_to"`
 	}
+	matrixReply struct {
+		matrixContent
+		Relates matrixRelation `json:"m.relates_to"`
+	}
 	matrixRelation struct {
-		Type    string `json:"rel_type"`
+		Type        string         `json:"rel_type"`
+		EventID     string         `json:"event_id"`
+		FallingBack bool           `json:"is_falling_back,omitempty"` // ReplyTo is for clients without threads
+		ReplyTo     *matrixReplyTo `json:"m.in_reply_to,omitempty"`
+	}
+	matrixReplyTo struct {
 		EventID string `json:"event_id"`
 	}
 )

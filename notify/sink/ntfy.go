@@ -68,7 +68,7 @@ func (s *ntfy) Send(ctx context.Context, d notify.Delivery) (notify.Answer, erro
 // (https://docs.ntfy.sh/publish/#updating-deleting-notifications). Servers before
 // 2.16 know no sequences, and show it as another message.
 func (s *ntfy) Edit(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
-	return s.edit(ctx, d, remoteID, func() (notify.Answer, error) {
+	return s.again(ctx, d, remoteID, func() (notify.Answer, error) {
 		m := s.message(d.Message)
 		m.Sequence = remoteID
 		return s.post(ctx, encode(m), asJSON())

@@ -202,9 +202,10 @@ func withQuery(u *url.URL, query url.Values) *url.URL {
 	return &to
 }
 
-// edit is send for a message that is there already, which keeps its name. A
-// remoteID is a part of addresses; what none of the tools gives is refused.
-func (p *poster) edit(ctx context.Context, d notify.Delivery, remoteID string, send func() (notify.Answer, error)) (notify.Answer, error) {
+// again is send for what changes a message that is there already, or answers it: it
+// keeps its name. A remoteID is a part of addresses; what none of the tools gives is
+// refused.
+func (p *poster) again(ctx context.Context, d notify.Delivery, remoteID string, send func() (notify.Answer, error)) (notify.Answer, error) {
 	if len(d.Message.Items) == 0 {
 		return notify.Answer{}, errEmpty()
 	}
@@ -219,7 +220,7 @@ func (p *poster) edit(ctx context.Context, d notify.Delivery, remoteID string, s
 }
 
 func errNoMessage() error {
-	return &notify.SendError{Permanent: true, Err: errors.New("no message to change is known")}
+	return &notify.SendError{Permanent: true, Err: errors.New("no earlier message is known")}
 }
 
 // under returns u with more at the end of its path.

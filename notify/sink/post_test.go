@@ -132,8 +132,6 @@ func TestRequest(t *testing.T) {
 			content, to = "application/x-www-form-urlencoded", "/api/v1/messages"
 		case "discord":
 			to = "/path?q=1&wait=true"
-		case "googlechat":
-			to = "/path?messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD&q=1"
 		case "telegram":
 			to = "/bot123:a-token/sendMessage"
 		case "matrix":

@@ -21,7 +21,9 @@
 // the redactor (redact.go), since servers like to repeat what they were sent; and
 // a Sender or a Config prints as its name and type with every verb of fmt.
 //
-// Senders of tools that can change a message are notify.Editors.
+// Senders of tools that can change a message are notify.Editors, those of tools that
+// can put one below another notify.Threaders. Tools that make threads by a name need
+// no more for them than Config.Thread.
 //
 // A new tool is a file with a constructor and a render function and a line in
 // kinds. The tests that plant secrets, render the worst events and hold golden
@@ -63,6 +65,11 @@ type Config struct {
 	// markup is escaped, as in events, but for Slack's emphasis. One that fails is reported to Logger, and the built-in form is sent.
 	// The generic webhook has its fixed body and does not use them.
 	Title, Body *template.Template
+
+	// Thread puts the messages of an event into a thread of its own, in tools that
+	// make one by a name: a topic of Zulip, a thread of Google Chat, a post of a
+	// forum of Discord. Others do not use it.
+	Thread bool
 
 	// Version goes into User-Agent, as tocsin/VERSION.
 	Version string

@@ -103,7 +103,7 @@ func (s *telegram) Send(ctx context.Context, d notify.Delivery) (notify.Answer, 
 
 // Edit implements notify.Editor (https://core.telegram.org/bots/api#editmessagetext).
 func (s *telegram) Edit(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
-	return s.edit(ctx, d, remoteID, func() (notify.Answer, error) {
+	return s.again(ctx, d, remoteID, func() (notify.Answer, error) {
 		if strings.Trim(remoteID, "0123456789") != "" {
 			return notify.Answer{}, errNoMessage()
 		}
@@ -112,6 +112,18 @@ func (s *telegram) Edit(ctx context.Context, d notify.Delivery, remoteID string)
 		m := s.message(d.Message)
 		m.ThreadID, m.Quiet, m.Protected = 0, false, false // of new messages only
 		return s.send(ctx, http.MethodPost, &to, encode(telegramEdit{m, json.Number(remoteID)}), asJSON())
+	})
+}
+
+// Reply implements notify.Threader by an answer to the first message
+// (https://core.telegram.org/bots/api#replyparameters). That it is refused where that
+// one is gone is Telegram's default.
+func (s *telegram) Reply(ctx context.Context, d notify.Delivery, remoteID string) (notify.Answer, error) {
+	return s.again(ctx, d, remoteID, func() (notify.Answer, error) {
+		if strings.Trim(remoteID, "0123456789") != "" {
+			return notify.Answer{}, errNoMessage()
+		}
+		return s.post(ctx, encode(telegramReply{s.message(d.Message), telegramReplyTo{json.Number(remoteID)}}), asJSON())
 	})
 }
 
@@ -135,6 +147,17 @@ type telegramEdit struct {
 	telegramMessage
 	MessageID json.Number `json:"message_id"`
 }
+
+// telegramReply is the payload of an answer.
+type (
+	telegramReply struct {
+		telegramMessage
+		To telegramReplyTo `json:"reply_parameters"`
+	}
+	telegramReplyTo struct {
+		MessageID json.Number `json:"message_id"`
+	}
+)
 
 func (s *telegram) message(m notify.Message) telegramMessage {
 	return telegramMessage{

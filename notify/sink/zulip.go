@@ -21,14 +21,16 @@ const (
 //
 //	https://BOT-EMAIL:KEY@HOST/api/v1/messages?to=CHANNEL&topic=TOPIC
 //
-// Without a topic each event has one of its own, which stays the same when its
-// title changes or its file moves. It answers {"result":"success"}, or "error",
-// and takes 200 requests a minute.
+// Without a topic that is the timeline's title. As a thread each event has a topic of
+// its own, which stays the same when its title changes or its file moves. It answers
+// {"result":"success"}, or "error", and takes 200 requests a minute.
 type zulip struct {
 	*poster
 	templates templates
 	pen       pen
 	form      url.Values // its fixed part
+	inChannel bool       // not to persons
+	thread    bool
 }
 
 func newZulip(c Config, p *poster) (notify.Sender, error) {
@@ -53,6 +55,13 @@ func newZulip(c Config, p *poster) (notify.Sender, error) {
 	if form.Get("to") == "" {
 		return nil, errors.New("url: has no channel; " + example)
 	}
+	inChannel := form.Get("type") == "stream" || form.Get("type") == "channel"
+	switch {
+	case c.Thread && !inChannel:
+		return nil, errors.New("url: is not that of a channel, which alone has topics; remove type, or write updates: post")
+	case c.Thread && form.Get("topic") != "":
+		return nil, errors.New("url: has a topic, the one of all messages; remove it, or write updates: post")
+	}
 	to.Path, to.RawPath, to.RawQuery, to.Fragment, to.ForceQuery = path, "", "", "", false
 	p.url = &to
 	p.ruling = reader(func(status int, body struct {
@@ -74,7 +83,7 @@ func newZulip(c Config, p *poster) (notify.Sender, error) {
 	// Zulip's Markdown has no backslashes, and gaps do not stop emphasis and code
 	// (zerver/lib/markdown: EMPHASIS_RE, BACKTICK_RE).
 	e := escaper{swapped: map[rune]rune{'*': '∗', '`': 'ˋ'}, gapped: "@#:~$]<&!|\\{", lines: true}
-	return &zulip{p, newTemplates(c), pen{e.text, runes}, form}, nil
+	return &zulip{p, newTemplates(c), pen{e.text, runes}, form, inChannel, c.Thread}, nil
 }
 
 // Send implements notify.Sender.
@@ -90,8 +99,8 @@ func (s *zulip) render(m notify.Message) []byte {
 	for name, v := range s.form {
 		form[name] = v
 	}
-	if form.Get("topic") == "" && (form.Get("type") == "stream" || form.Get("type") == "channel") {
-		form.Set("topic", topicOf(m))
+	if form.Get("topic") == "" && s.inChannel {
+		form.Set("topic", s.topic(m))
 	}
 	return []byte(form.Encode())
 }
@@ -106,20 +115,16 @@ func (s *zulip) content(m notify.Message) string {
 	}, func(text string) bool { return runes(text) <= zulipContent })
 }
 
-// topicOf is the topic of an event's messages: its entry id without what all
-// entry ids have in common.
-func topicOf(m notify.Message) string {
+// topic is that of a message. An event's own is its entry id without what all entry
+// ids have in common.
+func (s *zulip) topic(m notify.Message) string {
 	e := m.Items[0].Event
-	switch m.Type {
-	case notify.TypeBatch:
-		return "Several changes"
-	case notify.TypeTest:
-		return "Test"
-	}
 	topic := e.ID
-	if parts := strings.SplitN(e.FeedID, ":", 3); len(parts) == 3 { // tag:AUTHORITY,DATE:SPECIFIC
-		if s, err := url.PathUnescape(parts[2]); err == nil {
-			topic = s
+	if !s.thread || m.Type == notify.TypeBatch || m.Type == notify.TypeTest {
+		topic = m.Timeline
+	} else if parts := strings.SplitN(e.FeedID, ":", 3); len(parts) == 3 { // tag:AUTHORITY,DATE:SPECIFIC
+		if specific, err := url.PathUnescape(parts[2]); err == nil {
+			topic = specific
 		}
 	}
 	if topic = oneLine(topic); topic == "" {
