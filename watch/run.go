@@ -19,7 +19,7 @@ func (w *Watcher) loop(ctx context.Context) {
 	stop := startRescans(ctx, w.schedule, w.log, rescan)
 	defer func() { stop() }()
 
-	w.pending.demand("start")
+	w.demand("start")
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var nextCheck, nextPoll time.Time
@@ -32,7 +32,7 @@ func (w *Watcher) loop(ctx context.Context) {
 			stop()
 			stop = startRescans(ctx, w.schedule, w.log, rescan)
 			w.stale = true
-			w.pending.demand("clock")
+			w.demand("clock")
 		}
 		last, lastWall = now, wall
 		if !now.Before(nextCheck) {
@@ -74,10 +74,10 @@ func (w *Watcher) loop(ctx context.Context) {
 			w.notice(time.Now())
 		case <-rescan:
 			w.stale = true
-			w.pending.demand("rescan")
+			w.demand("rescan")
 		case <-timer.C:
 			if now := time.Now(); !nextPoll.IsZero() && !now.Before(nextPoll) {
-				w.pending.demand("poll")
+				w.demand("poll")
 				nextPoll = now.Add(w.pollEvery(w.State()))
 			}
 		}
@@ -130,20 +130,21 @@ func (w *Watcher) notice(now time.Time) {
 			w.log.Info("watching everything anew", "dir", w.dir, "err", failed)
 		}
 		w.stale = true
-		w.pending.upheaval(now, why)
+		w.upheaval(now, why)
 	}
 	c, err := w.tree.update(names)
 	if err != nil {
 		w.degrade(err)
-		w.pending.upheaval(now, "degraded")
+		w.upheaval(now, "degraded")
 		return
 	}
 	if c.root && !w.checkRoot(now) {
 		return
 	}
 	if c.full {
-		w.pending.upheaval(now, "notified")
+		w.upheaval(now, "notified")
 	} else if len(c.paths) > 0 {
+		w.opts.Noticed("notified")
 		w.pending.events(now, "notified", c.paths...)
 	}
 }
@@ -167,7 +168,7 @@ func (w *Watcher) checkRoot(now time.Time) bool {
 	} else {
 		w.log.Warn("root was replaced by another folder", "dir", w.dir)
 	}
-	w.pending.upheaval(now, "root back")
+	w.upheaval(now, "root back")
 	return false
 }
 
@@ -190,4 +191,16 @@ func (w *Watcher) lose(err error) {
 		w.log.Error("ROOT LOST: nothing is withdrawn and nothing is updated until the folder is back",
 			"dir", w.dir, "err", err)
 	}
+}
+
+// demand asks for a look at everything, once there is time.
+func (w *Watcher) demand(why string) {
+	w.opts.Noticed(why)
+	w.pending.demand(why)
+}
+
+// upheaval asks for a look at everything, once it has rested.
+func (w *Watcher) upheaval(now time.Time, why string) {
+	w.opts.Noticed(why)
+	w.pending.upheaval(now, why)
 }

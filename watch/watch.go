@@ -119,6 +119,9 @@ type Options struct {
 	Await bool
 	// Logger hears about the root and about degraded watching. nil: nobody.
 	Logger *slog.Logger
+	// Noticed, if not nil, is called for all that makes a look necessary, with its
+	// word of [Hint.Why], before any of it is merged. It must not wait.
+	Noticed func(why string)
 }
 
 // State is the health of a [Watcher].
@@ -185,6 +188,9 @@ func New(o Options) *Watcher {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Noticed == nil {
+		o.Noticed = func(string) {}
 	}
 	w := &Watcher{
 		opts:    o,

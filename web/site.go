@@ -43,6 +43,10 @@ type Options struct {
 	// Now is the clock; nil: time.Now.
 	Now    func() time.Time
 	Logger *slog.Logger
+	// Rendered, if not nil, is called when the bytes of a feed have been made, with
+	// their number, and Kept when they were there already. They must not wait.
+	Rendered func(format feed.Format, bytes int)
+	Kept     func()
 }
 
 // Site is what is published at this moment. It is safe for concurrent use.
@@ -86,6 +90,12 @@ func New(o Options) *Site {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Rendered == nil {
+		o.Rendered = func(feed.Format, int) {}
+	}
+	if o.Kept == nil {
+		o.Kept = func() {}
 	}
 	s := &Site{
 		o:        o,

@@ -32,6 +32,7 @@ type variant struct {
 func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
 	key := variantKey{f.URL(format), f.Digest, f.Updated.UnixNano(), format}
 	if v, ok := s.variants.Get(key); ok {
+		s.o.Kept()
 		return v, nil
 	}
 	v, err, _ := s.making.Do(fmt.Sprintf("%q %s %d %s", key.url, key.digest, key.updated, key.format), func() (any, error) {
@@ -44,6 +45,7 @@ func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
 		}
 		v, err := newVariant(plain)
 		if err == nil {
+			s.o.Rendered(format, len(plain))
 			s.variants.Add(key, v)
 		}
 		return v, err

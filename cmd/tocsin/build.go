@@ -50,7 +50,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	defer remove()
 	defer store.Close()
 	live := newGate()
-	queue, err := newOutbox(c, store, live, time.Now, log)
+	queue, err := newOutbox(c, store, live, time.Now, log, nil)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 		defer queue.Close()
 	}
 
-	w := newWheel(c, store, queue, live, time.Now, log)
+	w := newWheel(c, store, queue, live, time.Now, log, nil)
 	reading, writing := t.progress("reading events"), t.progress("writing feeds")
 	w.progress = reading.at
 	w.folder = &web.Folder{Dir: *out, Site: w.site, Progress: func(done, all int) {

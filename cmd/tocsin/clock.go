@@ -81,6 +81,13 @@ func (c *clock) now() time.Time {
 	return wall
 }
 
+// off says that the machine's clock jumped and is not believed yet.
+func (c *clock) off() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.jumped
+}
+
 // run looks at the clock until ctx ends, and hands over the jumps that are
 // believed.
 func (c *clock) run(ctx context.Context, jump func(ctx context.Context, by time.Duration) error) {

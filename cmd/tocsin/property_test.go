@@ -641,7 +641,7 @@ func (b *bench) begin(t failer) *play {
 
 // start makes a wheel, as a new process does.
 func (p *play) start() {
-	p.wheel = newWheel(p.config, p.store, p.outbox, newGate(), func() time.Time { return p.moment }, slog.New(slog.DiscardHandler))
+	p.wheel = newWheel(p.config, p.store, p.outbox, newGate(), func() time.Time { return p.moment }, slog.New(slog.DiscardHandler), nil)
 	p.wheel.timeline = timeline.Empty(timeline.Options{
 		Dir: p.config.Events.Dir, Include: p.config.Events.Include, Reader: event.NewReader(dialect(p.config)),
 		Settle: time.Minute, MaxDelay: time.Hour,

@@ -49,8 +49,9 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	}
 	defer store.Close()
 	steady := newClock(log)
+	measured := newMetrics()
 	live := newGate()
-	queue, err := newOutbox(c, store, live, steady.now, log)
+	queue, err := newOutbox(c, store, live, steady.now, log, measured)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	}
 	watcher := watch.New(watch.Options{
 		Dir: c.Events.Dir, Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay,
-		Rescan: c.Watch.Rescan, Poll: c.Watch.Poll, Await: known, Logger: log,
+		Rescan: c.Watch.Rescan, Poll: c.Watch.Poll, Await: known, Logger: log, Noticed: measured.notice,
 	})
 	if err := watcher.Open(); err != nil {
 		return fmt.Errorf("events.dir: %w", err)
@@ -83,7 +84,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	}
 	defer closeAll(admin)
 
-	w := newWheel(c, store, queue, live, steady.now, log)
+	w := newWheel(c, store, queue, live, steady.now, log, measured)
 	if t.dates != nil {
 		w.now = t.dates
 	}
@@ -109,9 +110,13 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return queue.Run(ctx) })
 	g.Go(func() error { steady.run(ctx, queue.Shift); return nil })
+	ready := func() error { return w.ready(watcher.State()) }
+	measured.follow(running{ready: ready, state: watcher.State, jumped: steady.off, queue: queue, store: store})
 	if len(admin) > 0 {
-		ready := func() error { return w.ready(watcher.State()) }
-		g.Go(func() error { return serveHTTP(ctx, admin, web.Admin{Ready: ready}.Handler(), log) })
+		operator := web.Admin{Ready: ready, Pages: []web.AdminPage{
+			{Path: "/metrics", About: "what it measures, for Prometheus", Handler: measured.handler()},
+		}}
+		g.Go(func() error { return serveHTTP(ctx, admin, operator.Handler(), log) })
 	}
 	g.Go(func() error {
 		return w.run(ctx, watcher.Hints(), watcher.State() == watch.RootLost, func() {
@@ -123,7 +128,9 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 			log.Info(msg, "events", w.catalog.Len(), "feeds", w.site.Feeds(),
 				"address", c.Site.URL+"/", "listen", addresses(listeners), "version", version)
 			// Connections that came before wait in the listener's queue.
-			g.Go(func() error { return serveHTTP(ctx, listeners, w.site.Handler(), log) })
+			g.Go(func() error {
+				return serveHTTP(ctx, listeners, measured.measure(c.Site.URL, w.site.Handler()), log)
+			})
 			system.ready()
 			w.status(ctx)
 		})

@@ -49,7 +49,8 @@ type wheel struct {
 	site     *web.Site
 	folder   *web.Folder // nil: none
 	progress func(done, all int)
-	alive    func() // called while the work goes on, also from other goroutines
+	metrics  *metrics // nil: nobody measures
+	alive    func()   // called while the work goes on, also from other goroutines
 	beat     time.Duration
 	status   func(context.Context) // called once a beat between turns
 
@@ -73,8 +74,9 @@ type wheel struct {
 	said    said                        // what could not be done
 }
 
-// newWheel makes a wheel of a configuration. It does no I/O.
-func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, now func() time.Time, log *slog.Logger) *wheel {
+// newWheel makes a wheel of a configuration, measured by m if that is not nil. It does
+// no I/O.
+func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, now func() time.Time, log *slog.Logger, m *metrics) *wheel {
 	d := dialect(c)
 	style := &feed.Style{
 		Title: c.Site.Title, URL: c.Site.URL, Authority: c.Site.Authority, Language: c.Site.Language,
@@ -82,8 +84,12 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, n
 		EventURL: c.Site.EventURL, Content: feed.Content(c.Feeds.Content),
 		MaxEntries: c.Feeds.Entries, Window: c.Feeds.Window, Hub: c.Feeds.Hub, Version: version,
 	}
+	published := web.Options{Style: style, Formats: formats(c), Dialect: d, Now: now, Logger: log}
+	if m != nil {
+		published.Rendered, published.Kept = m.render, m.kept.Inc
+	}
 	w := &wheel{
-		log: log, now: now, settle: c.Watch.Settle,
+		log: log, metrics: m, now: now, settle: c.Watch.Settle,
 		dates: ledger.Options{
 			Authority: c.Site.Authority, Significant: fields(c.Feeds.Significant),
 			Corrections: fields(c.Feeds.Corrections), CorrectWithdrawn: slices.Contains(c.Feeds.Corrections, "withdrawn"),
@@ -95,7 +101,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, n
 		hold:    hold{events: c.Watch.Hold.Events, percent: c.Watch.Hold.Percent},
 		store:   s, outbox: o, live: live,
 		timeline: newTimeline(c),
-		site:     web.New(web.Options{Style: style, Formats: formats(c), Dialect: d, Now: now, Logger: log}),
+		site:     web.New(published),
 		unsaved:  make(map[string]bool),
 		faults:   make(map[string]bool),
 		progress: func(int, int) {}, alive: func() {}, status: func(context.Context) {},
@@ -140,10 +146,13 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, ser
 		}
 		failed := time.Duration(0) // how long to wait after a failed turn
 		for {
+			began := time.Now()
 			again, err := w.turn(ctx, where)
 			if ctx.Err() != nil {
 				return nil
 			}
+			w.metrics.turned(time.Since(began), again != nil, err)
+			w.count()
 			wait := w.settle
 			switch {
 			case err != nil:
@@ -307,6 +316,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	}
 	w.alive()
 	clear(w.unsaved)
+	w.metrics.committed(told)
 
 	// 5. The new bytes go live, then to the static folder, then the hub is told.
 	w.site.Update(update)
@@ -380,6 +390,7 @@ func (w *wheel) load(ctx context.Context) error {
 		u, _ := w.enter(nil, nil, w.now())
 		w.site.Update(u) // what there is can be served before the folder is read
 	}
+	w.count()
 	return nil
 }
 
@@ -524,6 +535,17 @@ func (w *wheel) report() {
 	w.faults = present
 }
 
+// count tells the metrics what there is.
+func (w *wheel) count() {
+	held := 0
+	if h := w.held.Load(); h != nil {
+		held = h.Gone
+	}
+	if w.catalog != nil { // the ledger could be read
+		w.metrics.published(w.catalog.Len(), w.site.Feeds(), len(w.faults), held)
+	}
+}
+
 // loggedChanges bounds the lines that one turn writes.
 const loggedChanges = 20
 
@@ -552,6 +574,8 @@ func (w *wheel) ready(s watch.State) error {
 	switch {
 	case s == watch.RootLost:
 		return errors.New("the events folder is away; what was known of it is served")
+	case s == watch.Closed:
+		return errors.New("the events folder is not watched; what was known of it is served")
 	case held != nil:
 		return errHeld(held)
 	case failing != nil:

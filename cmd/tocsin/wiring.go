@@ -149,9 +149,9 @@ func checkSink(s config.Sink) (key, fault string) {
 // by themselves once in a while.
 const hubRetry = 24 * time.Hour
 
-// newOutbox makes the queue of the sinks and of the hub; live lifts when the hub
-// may be told.
-func newOutbox(c *config.Config, store *ledger.Store, live *gate, now func() time.Time, log *slog.Logger) (*outbox.Outbox, error) {
+// newOutbox makes the queue of the sinks and of the hub, measured by m if that is not
+// nil; live lifts when the hub may be told.
+func newOutbox(c *config.Config, store *ledger.Store, live *gate, now func() time.Time, log *slog.Logger, m *metrics) (*outbox.Outbox, error) {
 	updates := map[string]outbox.Updates{"post": outbox.Post, "edit": outbox.Edit, "thread": outbox.Thread}
 	var sinks []outbox.Sink
 	for _, s := range c.Notify.Sinks {
@@ -171,5 +171,9 @@ func newOutbox(c *config.Config, store *ledger.Store, live *gate, now func() tim
 		// One at a time, so that what changes meanwhile can join what waits.
 		sinks = append(sinks, outbox.Sink{Name: config.HubSink, Sender: hub, Rate: 1, RetryFor: hubRetry, Workers: 1, Ready: live.lifted})
 	}
-	return outbox.New(outbox.Options{Store: store, Sinks: sinks, Now: now, Logger: log}), nil
+	o := outbox.Options{Store: store, Sinks: sinks, Now: now, Logger: log}
+	if m != nil {
+		o.Attempted = m.attempted
+	}
+	return outbox.New(o), nil
 }

@@ -318,6 +318,7 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 	attrs := append(d.attrs(), "attempts", attempts)
 	if a != nil {
 		attrs = append(attrs, "took", a.Took.Round(time.Microsecond))
+		o.done(d.Sink, v.state, a.Took)
 	}
 	switch v.state {
 	case Delivered:

@@ -117,6 +117,9 @@ type Options struct {
 	// Now is the clock of the records, of RetryFor and of the queue; time.Now by
 	// default. Where it jumps, call Shift.
 	Now func() time.Time
+	// Attempted, if not nil, is called when an attempt has been recorded: Waiting
+	// says that there will be another. It must not wait.
+	Attempted func(sink string, became State, took time.Duration)
 }
 
 // Outbox is the queue of deliveries. Its methods may be called concurrently.
@@ -124,6 +127,7 @@ type Outbox struct {
 	store  *ledger.Store
 	log    *slog.Logger
 	now    func() time.Time
+	done   func(sink string, became State, took time.Duration)
 	given  []Sink
 	sinks  map[string]*sink // by name
 	client *river.Client[*sql.Tx]
@@ -147,7 +151,7 @@ var errClosed = errors.New("outbox: not open")
 // New returns an outbox that is not open yet.
 func New(o Options) *Outbox {
 	b := &Outbox{
-		store: o.Store, log: o.Logger, now: o.Now, given: o.Sinks,
+		store: o.Store, log: o.Logger, now: o.Now, done: o.Attempted, given: o.Sinks,
 		sinks:      make(map[string]*sink, len(o.Sinks)),
 		stopping:   make(chan struct{}),
 		backoff:    backoff,
@@ -164,6 +168,9 @@ func New(o Options) *Outbox {
 	}
 	if b.now == nil {
 		b.now = time.Now
+	}
+	if b.done == nil {
+		b.done = func(string, State, time.Duration) {}
 	}
 	return b
 }
