@@ -18,6 +18,7 @@ import (
 var arrows = map[string][]string{
 	"config":        {},
 	"event":         {},
+	"lint":          {"event"},
 	"watch":         {},
 	"timeline":      {"event"},
 	"ledger":        {"event", "timeline"},
@@ -27,7 +28,7 @@ var arrows = map[string][]string{
 	"notify":        {"event", "timeline"},
 	"notify/sink":   {"event", "notify"},
 	"notify/outbox": {"ledger", "notify"},
-	"cmd/tocsin": {"config", "event", "feed", "ledger", "notify", "notify/outbox", "notify/sink",
+	"cmd/tocsin": {"config", "event", "feed", "ledger", "lint", "notify", "notify/outbox", "notify/sink",
 		"timeline", "watch", "web"},
 }
 

@@ -30,6 +30,7 @@ var (
 	contents    = []string{"full", "summary"}
 	significant = []string{"title", "date", "importance", "status", "location", "tags", "actors", "sources", "body"}
 	corrections = append(slices.Clone(significant), "withdrawn")
+	levels      = []string{"error", "warning", "off"}
 	firstRuns   = []string{"silent", "send"}
 	sinkTypes   = []string{"webhook", "slack", "discord", "mattermost", "rocketchat", "teams", "googlechat", "zulip", "matrix", "telegram", "ntfy", "gotify"}
 	updates     = []string{"post", "edit", "thread"}
@@ -43,6 +44,9 @@ var (
 func (c *Config) check(d *decoder) {
 	c.Site.check(d)
 	c.Events.check(d)
+	for rule, level := range sorted(c.Check) {
+		d.one(join("check", rule), level, levels)
+	}
 	c.Watch.check(d)
 	c.Feeds.check(d)
 	c.Web.check(d)

@@ -47,6 +47,11 @@ type Config struct {
 
 	Site   Site   `yaml:"site"`
 	Events Events `yaml:"events"`
+
+	// Check says what `tocsin check` makes of what each of its rules finds: error,
+	// warning or off. Its keys are the rules. Default: warning, for each.
+	Check map[string]string `yaml:"check"`
+
 	Watch  Watch  `yaml:"watch"`
 	Feeds  Feeds  `yaml:"feeds"`
 	Web    Web    `yaml:"web"`
@@ -420,6 +425,24 @@ func Default() Config {
 				"last_updated": {"last_updated"},
 				"published":    {"published"},
 			},
+		},
+		Check: map[string]string{
+			"date_mismatch":      "warning",
+			"duplicate":          "warning",
+			"empty_value":        "warning",
+			"missing_importance": "warning",
+			"missing_sources":    "warning",
+			"missing_tags":       "warning",
+			"missing_text":       "warning",
+			"misspelled_key":     "warning",
+			"similar_actor":      "warning",
+			"similar_tag":        "warning",
+			"spelling":           "warning",
+			"unknown_status":     "warning",
+			"unlinked_source":    "warning",
+			"unparsable_date":    "warning",
+			"unusual_importance": "warning",
+			"value_type":         "warning",
 		},
 		Watch: Watch{
 			Settle:   500 * time.Millisecond,

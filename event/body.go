@@ -36,8 +36,9 @@ func stripTrailer(body string) string {
 }
 
 // splitBody takes the trailer and the section ## Sources off a body. A section
-// that holds more than a list gives its sources and stays in the body.
-func splitBody(body string) (rest string, sources []Source) {
+// that holds more than a list gives its sources and stays in the body. at are the
+// sources' lines in the body, from 0.
+func splitBody(body string) (rest string, sources []Source, at []int) {
 	rest = stripTrailer(body)
 	lines := strings.Split(rest, "\n")
 	begin, fence := -1, ""
@@ -49,7 +50,7 @@ func splitBody(body string) (rest string, sources []Source) {
 		}
 	}
 	if begin < 0 {
-		return rest, nil
+		return rest, nil, nil
 	}
 	end, pure := len(lines), true
 	for i := begin + 1; i < len(lines); i++ {
@@ -63,18 +64,19 @@ func splitBody(body string) (rest string, sources []Source) {
 		case m != nil:
 			if s := sourceLine(line(m[1])); s != (Source{}) {
 				sources = append(sources, s)
+				at = append(at, i)
 			}
 		case strings.TrimSpace(l) != "":
 			pure = false
 		}
 	}
 	if len(sources) == 0 || len(sources) > maxNames {
-		return rest, nil
+		return rest, nil, nil
 	}
 	if pure {
 		rest = strings.Join(append(lines[:begin:begin], lines[end:]...), "\n")
 	}
-	return rest, sources
+	return rest, sources, at
 }
 
 // sourceLine reads one source from text: [title](address) - note, an address,

@@ -154,7 +154,7 @@ func (r *Reader) read(path string, data []byte) (*Event, *Error) {
 	if e.Date.IsZero() {
 		return nil, fault(doc.front.Line, "no date")
 	}
-	body, listed := splitBody(doc.body)
+	body, listed, _ := splitBody(doc.body)
 	if len(e.Sources) == 0 && len(listed) > 0 {
 		e.Sources = listed
 	} else if len(listed) > 0 {
@@ -398,28 +398,30 @@ func (t *tree) sources() []Source {
 	}
 	var sources []Source
 	for _, item := range items {
-		if null(item) {
-			continue
-		}
-		var s Source
-		if item.Kind == yaml.MappingNode {
-			get := func(keys ...string) string {
-				for _, k := range keys {
-					if c := lookup(item, []string{k}); c != nil && !null(c) {
-						return strings.Join(texts(c), ", ")
-					}
-				}
-				return ""
-			}
-			s = newSource(get("title", "name"), get("url", "link", "href"), get("outlet", "publisher", "type"))
-		} else {
-			s = sourceLine(strings.Join(texts(item), ", "))
-		}
-		if s != (Source{}) {
+		if s := readSource(item); s != (Source{}) {
 			sources = append(sources, s)
 		}
 	}
 	return sources
+}
+
+// readSource reads one item of a list of sources.
+func readSource(item *yaml.Node) Source {
+	switch {
+	case null(item):
+		return Source{}
+	case item.Kind != yaml.MappingNode:
+		return sourceLine(strings.Join(texts(item), ", "))
+	}
+	get := func(keys ...string) string {
+		for _, k := range keys {
+			if c := lookup(item, []string{k}); c != nil && !null(c) {
+				return strings.Join(texts(c), ", ")
+			}
+		}
+		return ""
+	}
+	return newSource(get("title", "name"), get("url", "link", "href"), get("outlet", "publisher", "type"))
 }
 
 // newSource puts what is no address where people can read it.

@@ -122,6 +122,18 @@ func (t *Timeline) Device() string { return t.device }
 // included.
 func (t *Timeline) Len() int { return len(t.files) }
 
+// Events returns the last good versions of all files in the order of their paths,
+// also drafts and those whose id another file has.
+func (t *Timeline) Events() iter.Seq[*event.Event] {
+	return func(yield func(*event.Event) bool) {
+		for _, p := range slices.Sorted(maps.Keys(t.files)) {
+			if e := t.files[p].event; e != nil && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
 // Faults returns what is wrong with the files at this moment, in the order of
 // their paths: files that do not parse or cannot be read, and ids that two
 // files claim.

@@ -76,13 +76,18 @@ func (f *flags) load() (*config.Config, error) {
 // print writes a result as JSON, or else as text writes it.
 func (f *flags) print(v any, text func(w io.Writer)) error {
 	if *f.json {
-		enc := json.NewEncoder(f.t.out)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(v)
+		return indented(f.t.out).Encode(v)
 	}
 	text(f.t.out)
 	return nil
+}
+
+// indented is how commands print JSON.
+func indented(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc
 }
 
 func (t *terminal) logger(level slog.Level) *slog.Logger {
