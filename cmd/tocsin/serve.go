@@ -84,6 +84,10 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	}
 	defer closeAll(admin)
 
+	queuePages, err := queue.UI(queuePath)
+	if err != nil {
+		return err
+	}
 	w := newWheel(c, store, queue, live, steady.now, log, measured)
 	if t.dates != nil {
 		w.now = t.dates
@@ -115,6 +119,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	if len(admin) > 0 {
 		operator := web.Admin{Ready: ready, Pages: []web.AdminPage{
 			{Path: "/metrics", About: "what it measures, for Prometheus", Handler: measured.handler()},
+			{Path: queuePath + "/", About: "the queue of messages, by River", Handler: queuePages},
 		}}
 		g.Go(func() error { return serveHTTP(ctx, admin, operator.Handler(), log) })
 	}
@@ -142,6 +147,9 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	}
 	return err
 }
+
+// queuePath is where the admin listener has the queue's pages.
+const queuePath = "/queue"
 
 // listen returns the sockets that systemd gave, or else opens host:port or
 // unix:/path; none where the address is empty.

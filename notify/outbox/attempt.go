@@ -277,10 +277,24 @@ func (o *Outbox) judge(ctx context.Context, d *taken, err error) verdict {
 	return verdict{state: Waiting, reason: err.Error(), pause: pause, next: now.Add(pause)}
 }
 
+// outcome is what River's pages tell of an attempt.
+type outcome struct {
+	State  State  `json:"state"`
+	Status int    `json:"status,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
 // end writes what became of an attempt (a; nil where none was made) and tells the
 // log. It is not stopped by the end of ctx.
 func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Attempt, v verdict) error {
 	attempts := d.failures
+	said := outcome{State: v.state, Error: v.reason}
+	if a != nil {
+		said.Status = a.Status
+	}
+	if err := river.RecordOutput(ctx, said); err != nil {
+		return err
+	}
 	err := o.insist(context.WithoutCancel(ctx), d, func(ctx context.Context, tx *sql.Tx) error {
 		if a != nil {
 			err := tx.QueryRowContext(ctx, `INSERT INTO attempts (delivery, n, at, took, status, answer, error)

@@ -49,7 +49,7 @@
 // hold.go sends on what was held for a digest or quiet hours, announce.go makes those to a hub, which take in what waits for the same,
 // attempt.go is one attempt, probe.go tries sinks that are down, sink.go what is known of a sink while tocsin runs,
 // keep.go mends and prunes, record.go and command.go are what commands read and
-// change, river.go is what River needs.
+// change, river.go is what River needs, ui.go shows its pages.
 package outbox
 
 import (
@@ -64,6 +64,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"riverqueue.com/riverui"
 
 	"tocsin/ledger"
 	"tocsin/notify"
@@ -131,6 +132,7 @@ type Outbox struct {
 	given  []Sink
 	sinks  map[string]*sink // by name
 	client *river.Client[*sql.Tx]
+	pages  *riverui.Handler // nil where nobody asked for them
 
 	closing  sync.Once
 	stopping chan struct{} // closed when Run is to end: what has not been sent yet is not begun
@@ -242,6 +244,11 @@ func (o *Outbox) Run(ctx context.Context) error {
 			return fmt.Errorf("outbox: %w", err)
 		}
 		defer func() { <-o.client.Stopped() }()
+	}
+	if o.pages != nil {
+		if err := o.pages.Start(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("outbox: the pages about the queue: %w", err)
+		}
 	}
 	var own sync.WaitGroup
 	own.Go(func() { o.release(ctx) })

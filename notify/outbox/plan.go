@@ -147,18 +147,18 @@ func title(m notify.Message) string {
 // wait, have none and whose turn it is.
 func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, which string, args ...any) (err error) {
 	var jobs []river.InsertManyParams
-	err = ledger.Each(ctx, tx, `SELECT d.seq, d.sink, coalesce(d.next, 0) FROM deliveries d
+	err = ledger.Each(ctx, tx, `SELECT d.seq, d.id, d.sink, coalesce(d.next, 0) FROM deliveries d
 		WHERE d.state = 'waiting' AND d.job IS NULL AND d.held IS NULL AND (`+which+`) AND NOT `+behind+` ORDER BY d.seq`, args, func(scan func(...any) error) error {
 		var seq, next int64
-		var name string
-		if err := scan(&seq, &name, &next); err != nil {
+		var id, name string
+		if err := scan(&seq, &id, &name, &next); err != nil {
 			return err
 		}
 		opts := &river.InsertOpts{Queue: queueOf(name)}
 		if at := time.UnixMicro(next); at.After(now) {
 			opts.ScheduledAt = at
 		}
-		jobs = append(jobs, river.InsertManyParams{Args: task{Delivery: seq}, InsertOpts: opts})
+		jobs = append(jobs, river.InsertManyParams{Args: task{Delivery: seq, ID: id}, InsertOpts: opts})
 		return nil
 	})
 	if err != nil || len(jobs) == 0 {

@@ -25,6 +25,8 @@ import (
 // task is a job of River: an attempt to send one delivery.
 type task struct {
 	Delivery int64 `json:"delivery"`
+	// ID is the delivery's, for who looks at the queue.
+	ID string `json:"id"`
 }
 
 // Kind implements river.JobArgs.
@@ -64,7 +66,7 @@ func (t ticking) NowOrNil() *time.Time { now := t.now(); return &now }
 
 // openRiver brings River's tables up to date and returns its client.
 func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) {
-	log := slog.New(lower{o.log.Handler(), &said{at: make(map[string]time.Time)}}).With("by", "river")
+	log := slog.New(lower{o.log.Handler(), newSaid()}).With("by", "river")
 	driver := riversqlite.New(o.store.DB())
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
 	if err != nil {
@@ -197,6 +199,8 @@ type said struct {
 	mu sync.Mutex
 	at map[string]time.Time
 }
+
+func newSaid() *said { return &said{at: make(map[string]time.Time)} }
 
 // news reports whether a record says what has not been said for a while. The
 // number of an attempt and the pause behind it are no news.
