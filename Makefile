@@ -4,7 +4,7 @@ GO ?= go
 FUZZTIME ?= 30s
 export FUZZTIME
 
-.PHONY: all build test check format vet staticcheck arrows bench fuzz replay feeds pages
+.PHONY: all build test check format vet staticcheck arrows bench fuzz replay feeds pages metrics
 
 all: check test build
 
@@ -55,3 +55,7 @@ feeds: build
 # The pages in a browser (scripts/install-page-tools), with a picture of each.
 pages: build
 	TOCSIN=$(CURDIR)/bin/tocsin scripts/check-pages bin/pages
+
+# The alert rules and the dashboard before promtool (scripts/install-metrics-tools).
+metrics:
+	scripts/check-metrics

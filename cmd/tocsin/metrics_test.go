@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,6 +79,58 @@ func TestMetricsDocumented(t *testing.T) {
 	slices.Sort(documented)
 	if !slices.Equal(documented, names) {
 		t.Errorf("docs/metrics.md has a line for\n%q, the program has\n%q", documented, names)
+	}
+}
+
+// TestMetricsPackaged holds the alerts and the dashboard together with what the
+// program has. What they mean is checked by promtool (scripts/check-metrics).
+func TestMetricsPackaged(t *testing.T) {
+	_, series := exported(t)
+	read := func(name string) string {
+		text, err := os.ReadFile("../../packaging/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used := metricName.FindAllString(string(text), -1)
+		if len(used) < 15 {
+			t.Errorf("%s uses only %d metrics", name, len(used))
+		}
+		for _, metric := range used {
+			if !slices.Contains(series, metric) {
+				t.Errorf("%s uses %s, which there is not", name, metric)
+			}
+		}
+		return string(text)
+	}
+	rules, cases := read("prometheus/tocsin.rules.yml"), read("prometheus/tocsin.rules_test.yml")
+	alerts := regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1)
+	if len(alerts) < 10 {
+		t.Errorf("only %d alerts", len(alerts))
+	}
+	for _, a := range alerts {
+		if !strings.Contains(cases, `{alertname="`+a[1]+`"}`) {
+			t.Errorf("no case lets %s fire", a[1])
+		}
+	}
+	type panel struct {
+		ID      int
+		Title   string
+		GridPos struct{ X, Y, W, H int }
+	}
+	var board struct{ Panels []panel }
+	if err := json.Unmarshal([]byte(read("grafana/tocsin.json")), &board); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range board.Panels {
+		if p.Title == "" || p.GridPos.X+p.GridPos.W > 24 {
+			t.Errorf("panel %d has no title or is too wide", p.ID)
+		}
+		for _, o := range board.Panels[:i] {
+			a, b := p.GridPos, o.GridPos
+			if p.ID == o.ID || a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H {
+				t.Errorf("panels %d %s and %d %s are in the same place", o.ID, o.Title, p.ID, p.Title)
+			}
+		}
 	}
 }
 
