@@ -44,6 +44,7 @@ var (
 func (c *Config) check(d *decoder) {
 	c.Site.check(d)
 	c.Events.check(d)
+	c.checkFields(d)
 	for rule, level := range sorted(c.Check) {
 		d.one(join("check", rule), level, levels)
 	}
@@ -78,6 +79,7 @@ func (s *Site) check(d *decoder) {
 	if a := s.Author.URL; a != "" && webURL(a) == nil {
 		d.reject("site.author.url", a, "an absolute http or https URL; write it like https://example.org/about")
 	}
+	d.zone("site.timezone", s.Timezone)
 	if e := s.EventURL; e != "" {
 		before, _, found := strings.Cut(e, "{id}")
 		base, example := webURL(before), strings.ReplaceAll(e, "{id}", "id")
@@ -144,11 +146,6 @@ func (e *Events) check(d *decoder) {
 	if e.MaxBytes <= 0 {
 		d.reject("events.max_bytes", e.MaxBytes, "a number of bytes over 0")
 	}
-	for name, paths := range sorted(e.Fields) {
-		for i, path := range paths {
-			d.candidate(fmt.Sprintf("events.fields.%s[%d]", name, i), path)
-		}
-	}
 	for word, n := range sorted(e.ImportanceWords) {
 		key := join("events.importance_words", label(word))
 		if word == "" {
@@ -158,6 +155,12 @@ func (e *Events) check(d *decoder) {
 	}
 	e.ImportanceWords = fold(d, "events.importance_words", e.ImportanceWords, strings.ToLower)
 	d.between("events.importance_default", e.ImportanceDefault, 0, 10)
+	for word, status := range sorted(e.StatusWords) {
+		if word == "" || strings.TrimSpace(status) == "" {
+			d.wrong(join("events.status_words", label(word)), "an empty word; write `word: the status to use`")
+		}
+	}
+	e.StatusWords = fold(d, "events.status_words", e.StatusWords, strings.ToLower)
 	for i, layout := range e.DateLayouts {
 		if !hasYear(layout) {
 			d.reject(index("events.date_layouts", i), layout, "a layout in Go's notation; write it with 2006 for the year, 01 or January for the month and 02 for the day")
@@ -175,18 +178,18 @@ func (d *decoder) globs(key string, patterns []string) {
 	}
 }
 
-// candidate checks a key path into front matter. Some beginnings are kept for
-// a later version, so that they do not mean a key today.
-func (d *decoder) candidate(key, path string) {
-	for _, begin := range []string{"=", "path:", "heading:", "paragraph:"} {
-		if strings.HasPrefix(path, begin) {
-			d.wrong(key, "a candidate that begins with %s is not in this version; write the path of a key", begin)
-			return
+// checkFields asks who knows candidates.
+func (c *Config) checkFields(d *decoder) {
+	if d.env.CheckFields == nil || d.isFaulty("site.timezone") {
+		return
+	}
+	d.env.CheckFields(c, func(field string, i int, what string) {
+		key := index("events.fields."+field, i)
+		if d.origin(key).opaque {
+			what = "not the name of a place where a field is found; write the path of a key"
 		}
-	}
-	if slices.Contains(strings.Split(path, "."), "") {
-		d.reject(key, path, "the path of a key; write it like importance or meta.importance")
-	}
+		d.wrong(key, "%s", what)
+	})
 }
 
 // hasYear reports whether a date that is written by the layout can be read

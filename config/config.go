@@ -82,6 +82,10 @@ type Site struct {
 	// Language is the BCP 47 tag of the content. Default: en.
 	Language string `yaml:"language"`
 
+	// Timezone is the IANA name of the zone in which times of events that name
+	// none are read. Default: UTC.
+	Timezone string `yaml:"timezone"`
+
 	// Author stands in every feed.
 	Author Author `yaml:"author"`
 
@@ -118,13 +122,19 @@ type Events struct {
 	// Default: 1048576 (1 MiB).
 	MaxBytes int64 `yaml:"max_bytes"`
 
-	// Fields says where each field of an event is found in the front matter:
-	// key paths with dots, the first that is present wins. Its keys are always
-	// all of title, date, importance, tags, actors, location, status, draft,
-	// id, summary, sources, last_updated and published; the file replaces the
-	// list of those that it names. Default: the field's own name; status also
-	// under verification_status.
+	// Fields says where each field of an event is found: its candidates, the first
+	// that is present wins. Each is the path of a key in the front matter
+	// (meta.title), a constant (=7), a regular expression for the file's path
+	// (path:…), a heading (heading:1) or a paragraph (paragraph:1). Its keys are
+	// always all of title, date, importance, tags, actors, location, status,
+	// draft, id, summary, sources, last_updated, published and expires; the file
+	// replaces the list of those that it names. Default: the field's own name;
+	// status also under verification_status, expires nowhere.
 	Fields map[string][]string `yaml:"fields"`
+
+	// Split cuts one text that stands for a list of tags or actors: at this, or,
+	// where it is blank, at white space. Default: empty, it is one name.
+	Split string `yaml:"split"`
 
 	// ImportanceWords gives words an importance, 1 to 10. The keys are in lower
 	// case: words compare without regard to case. Default: none.
@@ -133,6 +143,11 @@ type Events struct {
 	// ImportanceDefault is the importance of an event that says none, 0 to 10.
 	// Default: 0.
 	ImportanceDefault int `yaml:"importance_default"`
+
+	// StatusWords gives words the status to use. The keys are in lower case: words
+	// compare without regard to case. Default: none; a true is resolved, and a
+	// false open.
+	StatusWords map[string]string `yaml:"status_words"`
 
 	// DateLayouts are layouts in the notation of package time, tried after
 	// RFC 3339 and YYYY-MM-DD. Default: none.
@@ -404,6 +419,7 @@ func Default() Config {
 			URL:       "http://localhost:8080",
 			Authority: "localhost,2025",
 			Language:  "en",
+			Timezone:  "UTC",
 			Author:    Author{Name: "Public record"},
 		},
 		Events: Events{
@@ -424,6 +440,7 @@ func Default() Config {
 				"sources":      {"sources"},
 				"last_updated": {"last_updated"},
 				"published":    {"published"},
+				"expires":      nil,
 			},
 		},
 		Check: map[string]string{
@@ -495,6 +512,10 @@ type Env struct {
 	// by one, and in which of its keys; an empty fault is none. It knows the tools,
 	// which this package does not, and must give no secret away.
 	CheckSink func(s Sink) (key, fault string)
+	// CheckFields calls fault for each candidate of c.Events.Fields that is none,
+	// with its field and index; c.Site.Timezone is valid. It knows what candidates
+	// mean, which this package does not.
+	CheckFields func(c *Config, fault func(field string, index int, what string))
 }
 
 // OSEnv returns the environment and the files of this process.

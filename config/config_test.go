@@ -151,6 +151,30 @@ func TestCheckSink(t *testing.T) {
 	}
 }
 
+// Who knows candidates is asked with the whole configuration, and his faults have
+// the places of the candidates; but not where the time zone is none.
+func TestCheckFields(t *testing.T) {
+	e := Env{
+		CheckFields: func(c *Config, fault func(string, int, string)) {
+			for i, s := range c.Events.Fields["title"] {
+				fault("title", i, s+" is bad in "+c.Site.Timezone)
+			}
+		},
+		LookupEnv: func(string) (string, bool) { return "c4n4ry", true },
+	}
+	_, err := Parse("config.yaml", []byte("site: {timezone: Asia/Tokyo}\nevents:\n  fields:\n    title:\n    - a\n    - ${X}\n    - [b]\n"), e)
+	const want = "config.yaml:5: events.fields.title[0]: a is bad in Asia/Tokyo\n" +
+		"config.yaml:6: events.fields.title[1]: not the name of a place where a field is found; write the path of a key\n" +
+		"config.yaml:7: events.fields.title[2]: a list, where a single value should be"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+	_, err = Parse("config.yaml", []byte("site: {timezone: none}\nevents: {fields: {title: a}}\n"), e)
+	if err == nil || strings.Contains(err.Error(), "bad") {
+		t.Errorf("without a time zone: %v", err)
+	}
+}
+
 func TestHubAndDigest(t *testing.T) {
 	const text = `
 feeds:

@@ -116,7 +116,7 @@ func TestForms(t *testing.T) {
 		{"feeds: {significant: []}", func(c *Config) any { return c.Feeds.Significant }, []string(nil)},
 		{"events: {fields: {title: name, date: [meta.date, when]}}", func(c *Config) any {
 			return []any{len(c.Events.Fields), c.Events.Fields["title"], c.Events.Fields["date"], c.Events.Fields["status"]}
-		}, []any{13, []string{"name"}, []string{"meta.date", "when"}, []string{"status", "verification_status"}}},
+		}, []any{14, []string{"name"}, []string{"meta.date", "when"}, []string{"status", "verification_status"}}},
 		{"events: {importance_words: {Critical: 9, HIGH: 7}}", func(c *Config) any { return c.Events.ImportanceWords }, map[string]int{"critical": 9, "high": 7}},
 		{"events: {aliases: {tags: {a b: c}}}", func(c *Config) any { return c.Events.Aliases.Tags }, map[string]string{"a b": "c"}},
 		{"events: {max_bytes: 5000000000}", func(c *Config) any { return c.Events.MaxBytes }, int64(5000000000)},

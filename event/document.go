@@ -22,8 +22,9 @@ import (
 
 // document is a file cut into its two parts.
 type document struct {
-	front *yaml.Node // a mapping; Line counts from the file's first line
-	body  string     // with LF line ends
+	front    *yaml.Node // a mapping; Line counts from the file's first line
+	body     string     // with LF line ends
+	bodyLine int        // on which the body begins
 }
 
 // maxDepth bounds the nesting of front matter. Real files reach four.
@@ -31,9 +32,29 @@ const maxDepth = 32
 
 var bom = []byte("\xef\xbb\xbf")
 
-// parse cuts a file into front matter and body. The error is an *Error without
-// its Path.
-func parse(data []byte) (document, error) {
+// reads reads front matter whose first line is the file's line offset+1.
+type reads func(front []byte, offset int) (*yaml.Node, error)
+
+// fences are what front matter stands between, but for JSON's braces.
+var fences = []struct {
+	open, end string
+	read      reads
+}{
+	{"---", "---", parseYAML},
+	{"+++", "+++", parseTOML},
+	{"```yaml", "```", parseYAML},
+	{"```yml", "```", parseYAML},
+	{"```toml", "```", parseTOML},
+	{"```json", "```", parseFencedJSON},
+	{"---yaml", "---", parseYAML},
+	{"---toml", "---", parseTOML},
+	{"---json", "---", parseFencedJSON},
+	{";;;", ";;;", parseFencedJSON},
+}
+
+// parse cuts a file into front matter and body; bare ones, without front matter,
+// are taken where they may be events. The error is an *Error without its Path.
+func parse(data []byte, bare bool) (document, error) {
 	data = bytes.TrimPrefix(data, bom)
 	if bytes.IndexByte(data, '\r') >= 0 {
 		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
@@ -45,28 +66,49 @@ func parse(data []byte) (document, error) {
 	// What the splitter takes for blank.
 	open := len(data) - len(bytes.TrimLeftFunc(data, unicode.IsSpace))
 	before := bytes.Count(data[:open], []byte("\n"))
-	if open < len(data) && data[open] == '{' {
-		return parseJSON(data[open:], before)
-	}
 	if open == len(data) {
 		return document{}, fault(1, "the file is empty")
 	}
+	var doc document
+	var err error
+	if data[open] == '{' {
+		doc, err = parseJSON(data[open:], before)
+	} else {
+		doc, err = parseFenced(data, open, before, bare)
+	}
+	doc.bodyLine = 1 + bytes.Count(data[:len(data)-len(doc.body)], []byte("\n"))
+	return doc, err
+}
 
+// parseFenced reads front matter between two fences. The first one is at open,
+// behind some blank lines.
+func parseFenced(data []byte, open, before int, bare bool) (document, error) {
+	first, _, _ := bytes.Cut(data[open:], []byte("\n"))
+	fence := string(bytes.TrimSpace(first))
 	var front []byte
 	capture := func(b []byte, v any) error {
 		*v.(*[]byte) = b
 		return nil
 	}
-	body, err := frontmatter.MustParse(bytes.NewReader(data), &front,
-		frontmatter.NewFormat("---", "---", capture),
-		frontmatter.NewFormat("+++", "+++", capture))
-	first, _, _ := bytes.Cut(data[open:], []byte("\n"))
-	fence := string(bytes.TrimSpace(first))
+	var formats []*frontmatter.Format
+	var end string
+	var read reads
+	for _, f := range fences {
+		if fence == f.open {
+			end, read = f.end, f.read
+			formats = append(formats, frontmatter.NewFormat(f.open, f.end, capture))
+		}
+	}
 	switch {
-	case errors.Is(err, frontmatter.ErrNotFound) && (fence == "---" || fence == "+++"):
-		return document{}, fault(before+1, "the front matter that begins here has no closing "+fence+" line")
-	case errors.Is(err, frontmatter.ErrNotFound):
+	case read == nil && bare:
+		return document{front: &yaml.Node{Kind: yaml.MappingNode, Line: before + 1}, body: string(data)}, nil
+	case read == nil:
 		return document{}, fault(before+1, "no front matter: the first line is not ---, +++ or {")
+	}
+	body, err := frontmatter.MustParse(bytes.NewReader(data), &front, formats...)
+	switch {
+	case errors.Is(err, frontmatter.ErrNotFound):
+		return document{}, fault(before+1, "the front matter that begins here has no closing "+end+" line")
 	case err != nil:
 		return document{}, fault(before+1, err.Error())
 	}
@@ -74,16 +116,11 @@ func parse(data []byte) (document, error) {
 	// scalar silently.
 	from := open + len(first) + 1
 	last := data[from+len(front) : len(data)-len(body)]
-	line := before + 1 + bytes.Count(front, []byte("\n")) + 1
-	if !bytes.HasPrefix(last, []byte(fence)) {
-		return document{}, fault(line, "an indented "+fence+" would end the front matter; put it in quotes or take it out")
+	if !bytes.HasPrefix(last, []byte(end)) {
+		line := before + 1 + bytes.Count(front, []byte("\n")) + 1
+		return document{}, fault(line, "an indented "+end+" would end the front matter; put it in quotes or take it out")
 	}
-	var node *yaml.Node
-	if fence == "+++" {
-		node, err = parseTOML(front, before+1)
-	} else {
-		node, err = parseYAML(front, before+1)
-	}
+	node, err := read(front, before+1)
 	return document{front: node, body: string(body)}, err
 }
 
@@ -304,6 +341,18 @@ func parseJSON(data []byte, before int) (document, error) {
 	})
 	node, err := parseYAML(raw, before)
 	return document{front: node, body: string(data[end:])}, err
+}
+
+// parseFencedJSON reads JSON that stands between fences.
+func parseFencedJSON(front []byte, offset int) (*yaml.Node, error) {
+	open := len(front) - len(bytes.TrimLeftFunc(front, unicode.IsSpace))
+	before := offset + bytes.Count(front[:open], []byte("\n"))
+	doc, err := parseJSON(front[open:], before)
+	if rest := strings.TrimLeftFunc(doc.body, unicode.IsSpace); err == nil && rest != "" {
+		line := before + 1 + bytes.Count(front[open:len(front)-len(rest)], []byte("\n"))
+		return nil, fault(line, "something stands behind the front matter's JSON; take it out, or end the front matter before it")
+	}
+	return doc.front, err
 }
 
 // fault is an error at a line. What parsers quote of a file is shown, not done: a

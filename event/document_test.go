@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -276,5 +277,40 @@ func TestBombs(t *testing.T) {
 		if d := time.Since(start); d > slow {
 			t.Errorf("%s: took %v", name, d)
 		}
+	}
+}
+
+// Front matter between other fences.
+func TestFences(t *testing.T) {
+	const yaml, toml, json = "title: a\ndate: 2025-01-28\ntags: [b]\n", "title = 'a'\ndate = 2025-01-28\ntags = ['b']\n", "{\"title\": \"a\", \"date\": \"2025-01-28\",\n\"tags\": \"b\"}\n"
+	for _, test := range []struct{ open, front, end string }{
+		{"```yaml", yaml, "```"}, {"```yml", yaml, "```"}, {"```toml", toml, "```"}, {"```json", json, "```"}, {"```json", "\n" + json + "\n\n", "```"},
+		{"---yaml", yaml, "---"}, {"---toml", toml, "---"}, {"---json", json, "---"}, {";;;", json, ";;;"},
+	} {
+		for _, body := range []string{"\n# Text\n\n```toml\nx\n```\n", "\n# Text\n\n```toml\nx\n```"} {
+			text := test.open + "\n" + test.front + test.end + "\n" + body
+			for _, form := range []string{text, "\ufeff" + strings.ReplaceAll(text, "\n", "\r\n"), "\n \n" + text} {
+				e := mustRead(t, form)
+				if e.Title != "a" || e.Date.String() != "2025-01-28" || !slices.Equal(e.Tags, []string{"b"}) || e.Body != "# Text\n\n```toml\nx\n```" {
+					t.Errorf("%q: %+v", form, *e)
+				}
+			}
+		}
+		if e := mustRead(t, test.open+"\n"+test.front+test.end); e.Body != "" {
+			t.Errorf("%s, no final newline: body %q", test.open, e.Body)
+		}
+		wantFault(t, Dialect{}, "a.md", "\n"+test.open+"\n"+test.front, "a.md:2: the front matter that begins here has no closing "+test.end+" line")
+	}
+	for _, test := range []struct{ text, want string }{
+		{"```yaml\ntitle: a: b\n```\n", "2: the front matter is not valid YAML: mapping values are not allowed in this context; is a text with a colon or quote not in quotes?"},
+		{"```toml\ntitle = 'a'\nx =\n```\n", "3: the front matter is not valid TOML: expected value but found '\\n' instead"},
+		{"```json\n\n{\n\"title\": }\n```\n", "4: the front matter is not valid JSON: invalid character '}' looking for beginning of value"},
+		{"```json\n\n{\"title\": \"a\"\n}\n\n{}\n```\n", "6: something stands behind the front matter's JSON; take it out, or end the front matter before it"},
+		{";;;\n{\"title\": \"a\",\n\n\"date\": 5}\n;;;\n", `4: date is "5"; it must be a date such as 2025-01-28 or 2025-01-28T09:30:00Z`},
+		{"```json\n```\n", "2: the front matter is not valid JSON: EOF"},
+		{"```go\nx\n```\n", "1: no front matter: the first line is not ---, +++ or {"},
+		{"```\nx\n```\n", "1: no front matter: the first line is not ---, +++ or {"},
+	} {
+		wantFault(t, Dialect{}, "a.md", test.text, "a.md:"+test.want)
 	}
 }

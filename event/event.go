@@ -3,9 +3,10 @@
 // Read goes through these steps, each in a file of its own: document.go cuts
 // the file into front matter and body and reads the front matter into a tree
 // that remembers its lines; fields.go takes the values that the Dialect names
-// out of the tree, lenient in form (a scalar where a list is expected, a map
-// with a name) and strict in meaning (a date that is none is an error); body.go
-// brings the body into its canonical form and takes sources and trailer off it;
+// (candidate.go) out of the tree, of the path and of the body's blocks (block.go),
+// lenient in form (a scalar where a list is expected, a map with a name) and strict
+// in meaning (a date that is none is an error; when.go, cvss.go); body.go brings
+// the body into its canonical form and takes sources and trailer off it;
 // event.go computes the Revision.
 //
 // An Event is canonical: whatever does not change its meaning (order of keys,
@@ -56,9 +57,13 @@ type Event struct {
 	Body string
 	// Draft events are not public.
 	Draft bool
-	// Published overrides the time at which the timeline first had the event;
-	// zero where the file says none. It is not part of the meaning.
+	// Published overrides the time at which the timeline first had the event, and
+	// before it the event is not public; zero where the file says none. It is not
+	// part of the meaning.
 	Published time.Time
+	// Expires is from when on the event is not public any more; zero where the
+	// file says none. It is not part of the meaning.
+	Expires time.Time
 	// LastUpdated is the file's own claim; zero where it makes none. It is not
 	// part of the meaning.
 	LastUpdated time.Time

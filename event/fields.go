@@ -1,30 +1,50 @@
 package event
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/parser"
 	"go.yaml.in/yaml/v4"
 )
 
 // Dialect says how the files of one folder spell events.
 type Dialect struct {
-	// Fields names for each field the key paths (dotted) where its value is
-	// found; the first present wins. Its keys are title, date, importance, tags,
-	// actors, location, status, draft, id, summary, sources, last_updated and
-	// published. A field that is missing here has its own name as its key, and
-	// status also verification_status.
+	// Fields names for each field the candidates, the places where its value may
+	// be found; the first that is present wins. Its keys are title, date,
+	// importance, tags, actors, location, status, draft, id, summary, sources,
+	// last_updated, published and expires. A field that is missing here has its
+	// own name as its key, status also verification_status, and expires none; one
+	// with no candidates is never found.
+	//
+	// A candidate is a path of keys in the front matter (meta.title), which goes
+	// through lists item by item (people.name); a constant (=7); what the groups of
+	// a regular expression in RE2's syntax take from the file's path below the
+	// events folder, with its ending (path:(\d{4})/(\d{2})/(\d{2})); the first
+	// heading of a level (heading:1), or the paragraph of a number (paragraph:1),
+	// in the body.
 	Fields map[string][]string
+	// Split cuts one text that stands for a list of tags or actors: at this, or,
+	// where it is blank, at white space. Empty: it is one name.
+	Split string
 	// ImportanceWords gives numbers for words, without regard to case.
 	ImportanceWords map[string]int
 	// ImportanceDefault is for events that say none; 0 leaves them without.
 	ImportanceDefault int
+	// StatusWords gives the status to use for a word, without regard to case. A
+	// true that it does not name is resolved, a false open.
+	StatusWords map[string]string
 	// DateLayouts are tried beside RFC 3339 and YYYY-MM-DD, in Go's notation.
 	DateLayouts []string
+	// Zone is where times without a zone of their own are read; nil is UTC.
+	Zone *time.Location
 	// TagAliases and ActorAliases give the name to use for another spelling;
 	// names compare by Key.
 	TagAliases, ActorAliases map[string]string
@@ -43,44 +63,66 @@ const (
 
 // Reader reads files of one Dialect. It is safe for concurrent use.
 type Reader struct {
-	fields  map[string][][]string
-	words   map[string]int
-	dialect Dialect
-	tags    map[string]string // by Key
-	actors  map[string]string
+	fields   map[string][]candidate
+	words    map[string]int
+	statuses map[string]string
+	clocked  []bool // of DateLayouts: it has a time of day
+	bare     bool   // files without front matter may be events
+	dialect  Dialect
+	tags     map[string]string // by Key
+	actors   map[string]string
+	markdown parser.Parser
 }
 
 var defaultFields = map[string][]string{
 	"title": nil, "date": nil, "importance": nil, "tags": nil, "actors": nil, "location": nil,
 	"status": {"status", "verification_status"}, "draft": nil, "id": nil, "summary": nil,
-	"sources": nil, "last_updated": nil, "published": nil,
+	"sources": nil, "last_updated": nil, "published": nil, "expires": {},
 }
 
-// NewReader returns a Reader for d.
+// NewReader returns a Reader for d. It panics where a candidate of d.Fields is
+// none; Check says so before.
 func NewReader(d Dialect) *Reader {
 	r := &Reader{
-		fields:  make(map[string][][]string),
-		words:   make(map[string]int),
-		dialect: d,
-		tags:    aliasTable(d.TagAliases),
-		actors:  aliasTable(d.ActorAliases),
+		fields:   make(map[string][]candidate),
+		words:    make(map[string]int),
+		statuses: make(map[string]string),
+		dialect:  d,
+		tags:     aliasTable(d.TagAliases),
+		actors:   aliasTable(d.ActorAliases),
+		markdown: goldmark.New().Parser(),
 	}
 	if r.dialect.MaxBytes == 0 {
 		r.dialect.MaxBytes = 1 << 20
 	}
-	for field, keys := range defaultFields {
-		if keys == nil {
-			keys = []string{field}
+	if r.dialect.Zone == nil {
+		r.dialect.Zone = time.UTC
+	}
+	for field, places := range defaultFields {
+		if places == nil {
+			places = []string{field}
 		}
-		if own := d.Fields[field]; len(own) > 0 {
-			keys = own
+		if own, ok := d.Fields[field]; ok {
+			places = own
 		}
-		for _, k := range keys {
-			r.fields[field] = append(r.fields[field], strings.Split(k, "."))
+		for _, s := range places {
+			c, err := parseCandidate(s)
+			if err != nil {
+				panic(fmt.Sprintf("event: %s: %v", field, err))
+			}
+			r.fields[field] = append(r.fields[field], c)
 		}
 	}
+	outside := func(c candidate) bool { return c.keys == nil }
+	r.bare = slices.ContainsFunc(r.fields["title"], outside) && slices.ContainsFunc(r.fields["date"], outside)
 	for w, n := range d.ImportanceWords {
 		r.words[fold(w)] = n
+	}
+	for w, status := range d.StatusWords {
+		r.statuses[fold(w)] = line(status)
+	}
+	for _, layout := range d.DateLayouts {
+		r.clocked = append(r.clocked, hasClock(layout))
 	}
 	return r
 }
@@ -109,27 +151,31 @@ func (r *Reader) read(path string, data []byte) (*Event, *Error) {
 	if len(data) > r.dialect.MaxBytes {
 		return nil, fault(1, fmt.Sprintf("the file is larger than events.max_bytes (%d bytes)", r.dialect.MaxBytes))
 	}
-	doc, err := parse(data)
+	doc, err := parse(data, r.bare)
 	if err != nil {
 		return nil, err.(*Error)
 	}
-	t := tree{r: r, root: doc.front}
+	t := tree{r: r, path: path, doc: &doc}
 	e := &Event{
 		ID:         t.text("id"),
 		Path:       path,
 		Title:      t.text("title"),
 		Date:       t.date("date"),
 		Importance: t.importance(),
-		Status:     t.text("status"),
+		Status:     t.status(),
 		Location:   t.text("location"),
 		Tags:       t.names("tags", r.tags),
 		Actors:     t.names("actors", r.actors),
 		Sources:    t.sources(),
 		Draft:      t.bool("draft"),
-		Published:  t.date("published").UTC(),
+		Expires:    t.moment(t.date("expires")),
 		// last_updated is a hint for a first import and never worth refusing
 		// a file for.
-		LastUpdated: t.hint("last_updated").UTC(),
+		LastUpdated: t.moment(t.hint("last_updated")),
+	}
+	if n := t.find("published"); n != nil {
+		published, hidden := t.published(n)
+		e.Published, e.Draft = t.moment(published), e.Draft || hidden
 	}
 	if t.err != nil {
 		return nil, t.err
@@ -154,11 +200,12 @@ func (r *Reader) read(path string, data []byte) (*Event, *Error) {
 	if e.Date.IsZero() {
 		return nil, fault(doc.front.Line, "no date")
 	}
-	body, listed, _ := splitBody(doc.body)
+	text := t.withoutTitle()
+	body, listed, _ := splitBody(text)
 	if len(e.Sources) == 0 && len(listed) > 0 {
 		e.Sources = listed
 	} else if len(listed) > 0 {
-		body = stripTrailer(doc.body)
+		body = stripTrailer(text)
 	}
 	e.Body = canonicalBody(body)
 	if e.Body == "" {
@@ -168,11 +215,14 @@ func (r *Reader) read(path string, data []byte) (*Event, *Error) {
 	return e, nil
 }
 
-// tree takes values out of front matter. The first fault stays in err.
+// tree takes values out of a file. The first fault stays in err.
 type tree struct {
-	r    *Reader
-	root *yaml.Node
-	err  *Error
+	r      *Reader
+	path   string
+	doc    *document
+	blocks []block // of the body, once they are asked for
+	parsed bool
+	err    *Error
 }
 
 func (t *tree) fail(n *yaml.Node, format string, args ...any) {
@@ -184,16 +234,79 @@ func (t *tree) fail(n *yaml.Node, format string, args ...any) {
 // find returns the first present value of a field; nil where all are missing
 // or null.
 func (t *tree) find(field string) *yaml.Node {
-	for _, path := range t.r.fields[field] {
-		if n := lookup(t.root, path); n != nil && !null(n) {
-			return n
+	n, _ := t.locate(field)
+	return n
+}
+
+// locate is find, with the block of the body that the value stands in; nil where
+// it stands elsewhere.
+func (t *tree) locate(field string) (*yaml.Node, *block) {
+	for _, c := range t.r.fields[field] {
+		switch {
+		case c.keys != nil:
+			if n := lookup(t.doc.front, c.keys); n != nil && !null(n) {
+				return n, nil
+			}
+		case c.constant != "":
+			return scalar(c.constant, t.doc.front.Line), nil
+		case c.path != nil:
+			groups := c.ofPath(t.path)
+			switch {
+			case groups == nil:
+			case field == "tags" || field == "actors":
+				list := &yaml.Node{Kind: yaml.SequenceNode, Line: 1}
+				for _, g := range groups {
+					list.Content = append(list.Content, scalar(g, 1))
+				}
+				return list, nil
+			default:
+				return scalar(joined(groups), 1), nil
+			}
+		default:
+			if b := t.block(c); b != nil {
+				return scalar(b.text, b.line), b
+			}
+		}
+	}
+	return nil, nil
+}
+
+// block returns the block of the body that a candidate names; nil where there is
+// none.
+func (t *tree) block(c candidate) *block {
+	if !t.parsed {
+		t.blocks, t.parsed = blocks(t.r.markdown, t.doc.body, t.doc.bodyLine), true
+	}
+	paragraph := 0
+	for i := range t.blocks {
+		b := &t.blocks[i]
+		if b.level == 0 {
+			paragraph++
+		}
+		if c.heading > 0 && b.level == c.heading || c.paragraph > 0 && b.level == 0 && paragraph == c.paragraph {
+			return b
 		}
 	}
 	return nil
 }
 
+// withoutTitle returns the body without the heading or paragraph that is the
+// title: it would stand twice wherever an event is shown.
+func (t *tree) withoutTitle() string {
+	_, b := t.locate("title")
+	if b == nil {
+		return t.doc.body
+	}
+	return t.doc.body[:b.from] + t.doc.body[b.to:]
+}
+
+// lookup follows a path of keys, through lists item by item; nil where it leads
+// nowhere.
 func lookup(n *yaml.Node, path []string) *yaml.Node {
-	for _, key := range path {
+	for i, key := range path {
+		if n.Kind == yaml.SequenceNode {
+			return lookupEach(n, path[i:])
+		}
 		if n.Kind != yaml.MappingNode {
 			return nil
 		}
@@ -212,6 +325,20 @@ func lookup(n *yaml.Node, path []string) *yaml.Node {
 	return n
 }
 
+// lookupEach returns the list of what a path leads to from each item of a list.
+func lookupEach(list *yaml.Node, path []string) *yaml.Node {
+	found := &yaml.Node{Kind: yaml.SequenceNode, Line: list.Line}
+	for _, item := range list.Content {
+		if n := lookup(item, path); n != nil && !null(n) {
+			found.Content = append(found.Content, n)
+		}
+	}
+	if len(found.Content) == 0 {
+		return nil
+	}
+	return found
+}
+
 func null(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && (n.Tag == "!!null" || strings.TrimSpace(n.Value) == "")
 }
@@ -223,6 +350,10 @@ func (t *tree) text(field string) string {
 	if n == nil {
 		return ""
 	}
+	return t.textOf(field, n)
+}
+
+func (t *tree) textOf(field string, n *yaml.Node) string {
 	s := strings.Join(texts(n), ", ")
 	if len([]rune(s)) > maxTextRunes {
 		t.fail(n, "%s has more than %d characters", field, maxTextRunes)
@@ -279,7 +410,7 @@ func (t *tree) names(field string, aliases map[string]string) []string {
 	}
 	var names []string
 	seen := make(map[string]bool)
-	for _, s := range texts(n) {
+	for _, s := range t.listed(n) {
 		if to, ok := aliases[Key(s)]; ok {
 			s = to
 		}
@@ -297,11 +428,52 @@ func (t *tree) names(field string, aliases map[string]string) []string {
 	return names
 }
 
+// listed returns the texts of a list, which may be written as one text.
+func (t *tree) listed(n *yaml.Node) []string {
+	all := texts(n)
+	sep := t.r.dialect.Split
+	if sep == "" || n.Kind != yaml.ScalarNode || len(all) == 0 {
+		return all
+	}
+	if strings.TrimSpace(sep) == "" {
+		return strings.Fields(all[0])
+	}
+	var parts []string
+	for part := range strings.SplitSeq(all[0], sep) {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// status is the text of its field after the dialect's words.
+func (t *tree) status() string {
+	n := t.find("status")
+	if n == nil {
+		return ""
+	}
+	s := t.textOf("status", n)
+	if len(t.r.statuses) > 0 {
+		if to, ok := t.r.statuses[fold(s)]; ok {
+			return to
+		}
+	}
+	switch {
+	case n.Tag != "!!bool":
+		return s
+	case strings.EqualFold(s, "true"):
+		return "resolved"
+	}
+	return "open"
+}
+
 func (t *tree) bool(field string) bool {
 	n := t.find(field)
-	if n == nil {
-		return false
-	}
+	return n != nil && t.boolOf(field, n)
+}
+
+func (t *tree) boolOf(field string, n *yaml.Node) bool {
 	switch fold(n.Value) {
 	case "true", "yes", "on", "1":
 		return true
@@ -312,74 +484,44 @@ func (t *tree) bool(field string) bool {
 	return false
 }
 
-// importance takes 9, "9", 9.0, "9/10" and the dialect's words.
+// importance takes what weigh does, and of a list the highest.
 func (t *tree) importance() int {
 	n := t.find("importance")
 	if n == nil {
 		return t.r.dialect.ImportanceDefault
 	}
+	if n.Kind != yaml.SequenceNode {
+		return t.weigh(n)
+	}
+	most := 0
+	for _, item := range n.Content {
+		if !null(item) {
+			most = max(most, t.weigh(item))
+		}
+	}
+	return cmp.Or(most, t.r.dialect.ImportanceDefault)
+}
+
+// weigh takes 9, "9", 9.0, "9/10", the dialect's words and CVSS vectors. Decimals
+// are rounded down, so that a threshold means the same for them.
+func (t *tree) weigh(n *yaml.Node) int {
 	s := fold(n.Value)
 	if v, ok := t.r.words[s]; ok {
 		return v
 	}
+	if strings.HasPrefix(s, "cvss:") {
+		v, err := cvss(line(n.Value))
+		if err != nil {
+			t.fail(n, "importance is %s, which is no CVSS vector of version 3.0, 3.1 or 4.0: %v", clip(n.Value), err)
+		}
+		return v
+	}
 	v, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "/10")), 64)
-	switch {
-	case n.Kind != yaml.ScalarNode || err != nil:
-		t.fail(n, "importance is %s; it must be a whole number from 1 to 10", clip(n.Value))
-	case v != float64(int(v)) || v < 1 || v > 10:
-		t.fail(n, "importance is %s; it must be a whole number from 1 to 10", clip(n.Value))
-	default:
-		return int(v)
+	if n.Kind != yaml.ScalarNode || err != nil || !(v >= 1 && v <= 10) {
+		t.fail(n, "importance is %s; it must be a number from 1 to 10", clip(n.Value))
+		return 0
 	}
-	return 0
-}
-
-// Layouts of dates beside the dialect's own. The last two are what YAML's
-// timestamps and TOML's local dates look like.
-var clockLayouts = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04"}
-
-func (t *tree) date(field string) Date {
-	n := t.find(field)
-	if n == nil {
-		return Date{}
-	}
-	d, ok := t.parseDate(line(n.Value))
-	switch {
-	case n.Kind != yaml.ScalarNode:
-		t.fail(n, "%s is a list or map; it must be a date such as 2025-01-28", field)
-	case !ok:
-		t.fail(n, "%s is %s; it must be a date such as 2025-01-28 or 2025-01-28T09:30:00Z", field, clip(n.Value))
-	case d.UTC().Year() < 1 || d.UTC().Year() > 9999:
-		t.fail(n, "%s is %s; years go from 1 to 9999", field, clip(n.Value))
-	}
-	return d
-}
-
-func (t *tree) parseDate(s string) (Date, bool) {
-	if d, err := time.Parse(time.DateOnly, s); err == nil {
-		return Date{Time: d}, true
-	}
-	for _, layout := range clockLayouts {
-		if d, err := time.Parse(layout, s); err == nil {
-			return Date{Time: d.Truncate(time.Second), Clock: true}, true
-		}
-	}
-	for _, layout := range t.r.dialect.DateLayouts {
-		if d, err := time.Parse(layout, s); err == nil {
-			clock := d.Hour() != 0 || d.Minute() != 0 || d.Second() != 0
-			return Date{Time: d.Truncate(time.Second), Clock: clock}, true
-		}
-	}
-	return Date{}, false
-}
-
-// hint is date without faults.
-func (t *tree) hint(field string) time.Time {
-	if n := t.find(field); n != nil && n.Kind == yaml.ScalarNode {
-		d, _ := t.parseDate(line(n.Value))
-		return d.Time
-	}
-	return time.Time{}
+	return int(v)
 }
 
 // sources reads a list of maps or strings.

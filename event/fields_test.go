@@ -28,6 +28,8 @@ func TestImportance(t *testing.T) {
 		"": 4, "~": 4, "null": 4, `""`: 4, `" "`: 4,
 		"1": 1, "9": 9, "10": 10, `"9"`: 9, "'9'": 9, "9.0": 9, `"9.0"`: 9, "9/10": 9, `"9/10"`: 9, "9 /10": 9, `" 9 "`: 9, "08": 8, "+7": 7,
 		"critical": 9, "CRITICAL": 9, " Critical ": 9, "STRASSE": 3, "10+": 10,
+		// Decimals are rounded down, and of a list the highest counts.
+		"8.5": 8, "8.99": 8, "'6.9/10'": 6, "[9]": 9, "[3, critical, ~, '4/10']": 9, "[]": 4, "[~]": 4,
 	} {
 		if e := mustReadIn(t, d, "a.md", front("importance: "+value)); e.Importance != want {
 			t.Errorf("%s is %d, want %d", value, e.Importance, want)
@@ -37,10 +39,10 @@ func TestImportance(t *testing.T) {
 		t.Errorf("none is %d", e.Importance)
 	}
 	for value, shown := range map[string]string{
-		"0": "0", "11": "11", "-3": "-3", "8.5": "8.5", "huge": "huge", "9/11": "9/11", "9 of 10": "9 of 10", ".nan": ".nan", ".inf": ".inf",
-		"NaN": "NaN", "-Inf": "-Inf", "1e300": "1e300", "true": "true", "[9]": "", "{a: 9}": "", "'9\n  10'": "9 10",
+		"0": "0", "11": "11", "-3": "-3", "0.9": "0.9", "10.1": "10.1", "huge": "huge", "9/11": "9/11", "9 of 10": "9 of 10", ".nan": ".nan", ".inf": ".inf",
+		"NaN": "NaN", "-Inf": "-Inf", "1e300": "1e300", "true": "true", "[[9]]": "", "{a: 9}": "", "'9\n  10'": "9 10",
 	} {
-		wantFault(t, d, "a.md", front("x: y\nimportance: "+value), fmt.Sprintf("a.md:5: importance is %q; it must be a whole number from 1 to 10", shown))
+		wantFault(t, d, "a.md", front("x: y\nimportance: "+value), fmt.Sprintf("a.md:5: importance is %q; it must be a number from 1 to 10", shown))
 	}
 }
 
@@ -286,7 +288,7 @@ func TestSummaryKey(t *testing.T) {
 
 // The first of several faults, in the order of the fields, is the one told.
 func TestOneFault(t *testing.T) {
-	wantFault(t, Dialect{}, "a.md", front("draft: maybe\nimportance: many"), `a.md:5: importance is "many"; it must be a whole number from 1 to 10`)
+	wantFault(t, Dialect{}, "a.md", front("draft: maybe\nimportance: many"), `a.md:5: importance is "many"; it must be a number from 1 to 10`)
 }
 
 // One reader serves many goroutines.

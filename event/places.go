@@ -1,10 +1,6 @@
 package event
 
-import (
-	"bytes"
-
-	"go.yaml.in/yaml/v4"
-)
+import "go.yaml.in/yaml/v4"
 
 // Places says where a file says what its Event holds, and in which words, for
 // those who talk to its author. Lines count from 1.
@@ -13,8 +9,8 @@ type Places struct {
 	Front int
 	// Keys are the names at the top of the front matter.
 	Keys []Spelling
-	// Fields are the values of the fields that stand in the front matter, by the
-	// names of Dialect.Fields; also those that hold nothing.
+	// Fields are the values of the fields, by the names of Dialect.Fields; also
+	// those that hold nothing.
 	Fields map[string]Place
 	// Tags and Actors are as the file spells them, before aliases.
 	Tags, Actors []Spelling
@@ -49,14 +45,14 @@ const (
 	ListOfMaps Shape = "list of maps"
 )
 
-// Places reads a file a second time, for its lines. Of a file that Read does not
-// take, the places are empty.
-func (r *Reader) Places(data []byte) Places {
-	doc, err := parse(data)
+// Places reads the file at path a second time, for its lines. Of a file that Read
+// does not take, the places are empty.
+func (r *Reader) Places(path string, data []byte) Places {
+	doc, err := parse(data, r.bare)
 	if err != nil {
 		return Places{}
 	}
-	t := tree{r: r, root: doc.front}
+	t := tree{r: r, path: path, doc: &doc}
 	p := Places{Front: doc.front.Line, Fields: make(map[string]Place)}
 	for i := 0; i+1 < len(doc.front.Content); i += 2 {
 		k := doc.front.Content[i]
@@ -67,16 +63,15 @@ func (r *Reader) Places(data []byte) Places {
 			p.Fields[field] = Place{Line: n.Line, Shape: shapeOf(n), Text: line(n.Value)}
 		}
 	}
-	p.Tags, p.Actors = spellings(t.find("tags")), spellings(t.find("actors"))
+	p.Tags, p.Actors = spellings(t.find("tags"), t.listed), spellings(t.find("actors"), t.listed)
 
 	if n := t.find("sources"); n != nil && len(t.sources()) > 0 {
 		p.Sources = sourceLines(n)
 		return p
 	}
 	_, _, at := splitBody(doc.body)
-	first := 1 + newlines(data) - newlines([]byte(doc.body))
 	for _, i := range at {
-		p.Sources = append(p.Sources, first+i)
+		p.Sources = append(p.Sources, doc.bodyLine+i)
 	}
 	return p
 }
@@ -87,8 +82,8 @@ func (t *tree) written(field string) *yaml.Node {
 	if n := t.find(field); n != nil {
 		return n
 	}
-	for _, path := range t.r.fields[field] {
-		if n := lookup(t.root, path); n != nil {
+	for _, c := range t.r.fields[field] {
+		if n := lookup(t.doc.front, c.keys); c.keys != nil && n != nil {
 			return n
 		}
 	}
@@ -112,8 +107,9 @@ func shapeOf(n *yaml.Node) Shape {
 	return List
 }
 
-// spellings returns the texts of a value, each with its line.
-func spellings(n *yaml.Node) []Spelling {
+// spellings returns the names of a value, each with its line; names are those of
+// one that is no list.
+func spellings(n *yaml.Node, names func(*yaml.Node) []string) []Spelling {
 	if n == nil {
 		return nil
 	}
@@ -121,12 +117,12 @@ func spellings(n *yaml.Node) []Spelling {
 	if n.Kind == yaml.SequenceNode {
 		var all []Spelling
 		for _, c := range n.Content {
-			all = append(all, spellings(c)...)
+			all = append(all, spellings(c, texts)...)
 		}
 		return all
 	}
 	var all []Spelling
-	for _, s := range texts(n) {
+	for _, s := range names(n) {
 		all = append(all, Spelling{s, at})
 	}
 	return all
@@ -144,9 +140,4 @@ func sourceLines(n *yaml.Node) []int {
 		}
 	}
 	return lines
-}
-
-// newlines counts line ends of every kind.
-func newlines(data []byte) int {
-	return bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r")) - bytes.Count(data, []byte("\r\n"))
 }

@@ -44,7 +44,7 @@ func TestPlaces(t *testing.T) {
 	for name, text := range map[string]string{
 		"unix": placed, "windows": strings.ReplaceAll(placed, "\n", "\r\n"), "old": strings.ReplaceAll(placed, "\n", "\r"), "bom": "\ufeff" + placed,
 	} {
-		if got := r.Places([]byte(text)); !reflect.DeepEqual(got, want) {
+		if got := r.Places("a.md", []byte(text)); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, want)
 		}
 	}
@@ -66,7 +66,7 @@ func TestPlacesOfSources(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := r.Places(data).Sources; !slices.Equal(got, c.want) || len(got) != len(e.Sources) {
+		if got := r.Places("a.md", data).Sources; !slices.Equal(got, c.want) || len(got) != len(e.Sources) {
 			t.Errorf("%q: %d sources in the lines %v, want %v", c.front, len(e.Sources), got, c.want)
 		}
 	}
@@ -77,7 +77,7 @@ func TestShapes(t *testing.T) {
 		"''": Nothing, "null": Nothing, "x": Scalar, "[x]": List, "[]": List, "{a: b}": Map,
 		"[{name: x}]": List, "[{title: x}, y]": List, "[{who: x}]": ListOfMaps,
 	} {
-		got := NewReader(Dialect{}).Places([]byte("---\nactors: " + text + "\n---\n")).Fields["actors"].Shape
+		got := NewReader(Dialect{}).Places("a.md", []byte("---\nactors: "+text+"\n---\n")).Fields["actors"].Shape
 		if got != want {
 			t.Errorf("%s is %q, want %q", text, got, want)
 		}
@@ -86,7 +86,7 @@ func TestShapes(t *testing.T) {
 
 // A file that cannot be read has no places.
 func TestNoPlaces(t *testing.T) {
-	if got := NewReader(Dialect{}).Places([]byte("---\na: b: c\n---\n")); len(got.Fields) > 0 || got.Front != 0 {
+	if got := NewReader(Dialect{}).Places("a.md", []byte("---\na: b: c\n---\n")); len(got.Fields) > 0 || got.Front != 0 {
 		t.Errorf("got %v", slices.Collect(maps.Keys(got.Fields)))
 	}
 }

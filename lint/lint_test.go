@@ -17,7 +17,7 @@ func read(t testing.TB, d event.Dialect, path, text string) File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return File{e, r.Places([]byte(text))}
+	return File{e, r.Places(path, []byte(text))}
 }
 
 // usual are n events of a folder in which nothing is to be found.

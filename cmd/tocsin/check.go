@@ -196,7 +196,7 @@ func readPlaces(c *config.Config, tl *timeline.Timeline) []lint.File {
 		g.Go(func() error {
 			for i := range part {
 				if data, err := os.ReadFile(eventFile(c, part[i].Event.Path)); err == nil {
-					part[i].Places = reader.Places(data)
+					part[i].Places = reader.Places(part[i].Event.Path, data)
 				}
 			}
 			return nil

@@ -69,7 +69,7 @@ func (f *flags) load() (*config.Config, error) {
 		return nil, err
 	}
 	env := f.t.env
-	env.CheckSink = checkSink
+	env.CheckSink, env.CheckFields = checkSink, checkFields
 	return config.Load(path, env)
 }
 

@@ -22,9 +22,28 @@ import (
 
 func dialect(c *config.Config) event.Dialect {
 	return event.Dialect{
-		Fields: c.Events.Fields, ImportanceWords: c.Events.ImportanceWords, ImportanceDefault: c.Events.ImportanceDefault,
-		DateLayouts: c.Events.DateLayouts, TagAliases: c.Events.Aliases.Tags, ActorAliases: c.Events.Aliases.Actors,
+		Fields: c.Events.Fields, Split: c.Events.Split,
+		ImportanceWords: c.Events.ImportanceWords, ImportanceDefault: c.Events.ImportanceDefault, StatusWords: c.Events.StatusWords,
+		DateLayouts: c.Events.DateLayouts, Zone: zone(c.Site.Timezone),
+		TagAliases: c.Events.Aliases.Tags, ActorAliases: c.Events.Aliases.Actors,
 		MaxBytes: int(c.Events.MaxBytes),
+	}
+}
+
+// zone is a time zone. The configuration has been checked: one that cannot be
+// read here is a fault of the program.
+func zone(name string) *time.Location {
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	return z
+}
+
+// checkFields says which places of fields are none.
+func checkFields(c *config.Config, fault func(field string, index int, what string)) {
+	for _, err := range dialect(c).Check() {
+		fault(err.Field, err.Index, err.Msg)
 	}
 }
 
@@ -63,13 +82,6 @@ func rules(c *config.Config, d event.Dialect) []notify.Rule {
 // checked: what cannot be read here is a fault of the program.
 func held(s config.Sink) notify.Hold {
 	var h notify.Hold
-	zone := func(name string) *time.Location {
-		z, err := time.LoadLocation(name)
-		if err != nil {
-			panic(err)
-		}
-		return z
-	}
 	if s.Digest.Schedule != "" {
 		var err error
 		if h.Digest, err = notify.NewSchedule(s.Digest.Schedule, zone(s.Digest.Timezone)); err != nil {
