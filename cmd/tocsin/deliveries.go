@@ -1,17 +1,24 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"tocsin/ledger"
 	"tocsin/notify/outbox"
+	"tocsin/notify/sink"
 )
 
 // deliveries shows and steers the queue, beside the daemon or without it.
@@ -68,7 +75,7 @@ func deliveries(ctx context.Context, t *terminal, args []string) error {
 		if all == nil {
 			all = []outbox.Record{}
 		}
-		return f.print(all, func(w io.Writer) { listDeliveries(w, all) })
+		return f.print(all, func(w io.Writer) { listDeliveries(w, all, time.Now()) })
 	case "retry":
 		err = outbox.Retry(ctx, store, ids[0])
 	case "cancel":
@@ -81,23 +88,54 @@ func deliveries(ctx context.Context, t *terminal, args []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", ids[0], err)
 	}
-	return f.print(r, func(w io.Writer) { showDelivery(w, r) })
+	shown := shownDelivery{Record: r}
+	if verb == "show" {
+		request, err := preview(ctx, c, r)
+		if shown.Request = &request; err != nil {
+			shown.Request, shown.NoRequest = nil, err.Error()
+		}
+	}
+	return f.print(shown, func(w io.Writer) { shown.print(w, time.Now()) })
 }
 
-func listDeliveries(w io.Writer, all []outbox.Record) {
+// shownDelivery is what show prints.
+type shownDelivery struct {
+	outbox.Record
+	// Request is what is sent where it is a message of its own, NoRequest why that
+	// cannot be told. Only show has one of them.
+	Request   *sink.Request `json:"request,omitempty"`
+	NoRequest string        `json:"no_request,omitempty"`
+}
+
+func listDeliveries(w io.Writer, all []outbox.Record, now time.Time) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer tw.Flush()
-	fmt.Fprintln(tw, "ID\tSTATE\tSINK\tTYPE\tATTEMPTS\tCREATED\tTITLE")
+	fmt.Fprintln(tw, "ID\tSTATE\tSINK\tTYPE\tATTEMPTS\tCREATED\tNEXT ATTEMPT\tTITLE")
 	for _, r := range all {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.ID, r.State, r.Sink, r.Type, r.Tries, when(r.Created), r.Title)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, r.State, r.Sink, r.Type, r.Tries, when(r.Created), next(r, now), sink.Visible(r.Title))
 	}
 }
 
-func showDelivery(w io.Writer, r outbox.Record) {
+// next says when a delivery is tried next.
+func next(r outbox.Record, now time.Time) string {
+	switch {
+	case r.State != outbox.Waiting:
+		return "-"
+	case r.Held.After(now):
+		return when(r.Held) + " (" + r.HeldFor + ")"
+	case r.Behind != "":
+		return "after " + r.Behind
+	case r.Next.After(now):
+		return when(r.Next)
+	}
+	return "now"
+}
+
+func (r shownDelivery) print(w io.Writer, now time.Time) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "id\t%s\nsink\t%s\ntype\t%s\ntitle\t%s\nstate\t%s\ncreated\t%s\n", r.ID, r.Sink, r.Type, r.Title, r.State, when(r.Created))
-	if !r.Next.IsZero() {
-		fmt.Fprintf(tw, "next attempt\t%s\n", when(r.Next))
+	fmt.Fprintf(tw, "id\t%s\nsink\t%s\ntype\t%s\ntitle\t%s\nstate\t%s\ncreated\t%s\n", r.ID, r.Sink, r.Type, sink.Visible(r.Title), r.State, when(r.Created))
+	if r.State == outbox.Waiting {
+		fmt.Fprintf(tw, "next attempt\t%s\n", next(r.Record, now))
 	}
 	if !r.Finished.IsZero() {
 		fmt.Fprintf(tw, "finished\t%s\n", when(r.Finished))
@@ -106,18 +144,59 @@ func showDelivery(w io.Writer, r outbox.Record) {
 		fmt.Fprintf(tw, "error\t%s\n", r.Error)
 	}
 	tw.Flush()
+	r.printAttempts(w)
+	switch {
+	case r.Request != nil:
+		printRequest(w, r.Request)
+	case r.NoRequest != "":
+		fmt.Fprintf(w, "\nno request to show: %s\n", r.NoRequest)
+	}
+}
+
+// printRequest prints a request as people read it: JSON indented, a form decoded.
+func printRequest(w io.Writer, r *sink.Request) {
+	fmt.Fprintf(w, "\n%s [the sink's url]\n", r.Method)
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		fmt.Fprintf(w, "%s: %s\n", name, r.Header[name])
+	}
+	var b bytes.Buffer
+	form, err := url.ParseQuery(r.Body)
+	switch {
+	case json.Indent(&b, []byte(r.Body), "", "  ") == nil:
+	case err == nil:
+		b.Reset()
+		for _, name := range slices.Sorted(maps.Keys(form)) {
+			fmt.Fprintf(&b, "%s=%s\n", name, strings.Join(form[name], "\n"+name+"="))
+		}
+	default:
+		b.WriteString(r.Body)
+	}
+	// Of what an event says nothing is to act on the terminal.
+	text := strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.C, r) && r != '\n' {
+			return -1
+		}
+		return r
+	}, b.String())
+	fmt.Fprintf(w, "\n%s\n", strings.TrimSuffix(text, "\n"))
+}
+
+func (r shownDelivery) printAttempts(w io.Writer) {
 	if len(r.Attempts) == 0 {
 		fmt.Fprintln(w, "no attempts yet")
 		return
 	}
-	tw = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "\nATTEMPT\tAT\tTOOK\tSTATUS\tANSWER")
 	for _, a := range r.Attempts {
 		status := "-"
 		if a.Status > 0 {
 			status = fmt.Sprint(a.Status)
 		}
-		answer := strings.TrimSpace(a.Answer + " " + a.Error)
+		answer := a.Error
+		if !strings.Contains(answer, a.Answer) { // it repeats most
+			answer = strings.TrimSpace(a.Answer + " " + answer)
+		}
 		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\n", a.N, when(a.At), a.Took.Round(time.Millisecond), status, answer)
 	}
 	tw.Flush()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -119,6 +120,14 @@ func formats(c *config.Config) []feed.Format {
 
 // newSender makes the sink that the configuration describes.
 func newSender(s config.Sink, now func() time.Time, log *slog.Logger) (notify.Sender, error) {
+	c, err := sinkConfig(s, now, log)
+	if err != nil {
+		return nil, err
+	}
+	return sink.New(c)
+}
+
+func sinkConfig(s config.Sink, now func() time.Time, log *slog.Logger) (sink.Config, error) {
 	c := sink.Config{
 		Name: s.Name, Type: s.Type, URL: s.URL.Reveal(), Headers: make(map[string]string),
 		Thread: s.Updates == "thread", Version: version, Now: now, Logger: log,
@@ -135,11 +144,11 @@ func newSender(s config.Sink, now func() time.Time, log *slog.Logger) (notify.Se
 		}
 		parsed, err := template.New(s.Name).Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("notify: sink %s: template: %w", s.Name, err)
+			return c, fmt.Errorf("notify: sink %s: template: %w", s.Name, err)
 		}
 		*t = parsed
 	}
-	return sink.New(c)
+	return c, nil
 }
 
 // checkSink says what a sink's tool misses in its configuration, and in which key.
@@ -155,6 +164,30 @@ func checkSink(s config.Sink) (key, fault string) {
 		}
 	}
 	return "type", fault
+}
+
+// hubConfig is that of the hub as a sink.
+func hubConfig(c *config.Config, now func() time.Time, log *slog.Logger) sink.Config {
+	return sink.Config{Name: config.HubSink, Type: "websub", URL: c.Feeds.Hub, Version: version, Now: now, Logger: log}
+}
+
+// preview returns the request of a delivery, without secrets.
+func preview(ctx context.Context, c *config.Config, r outbox.Record) (sink.Request, error) {
+	d := notify.Delivery{ID: r.ID, Sink: r.Sink, Message: r.Message}
+	if r.Sink == config.HubSink && c.Feeds.Hub != "" {
+		return sink.Preview(ctx, hubConfig(c, time.Now, nil), d)
+	}
+	for _, s := range c.Notify.Sinks {
+		if s.Name != r.Sink {
+			continue
+		}
+		of, err := sinkConfig(s, time.Now, nil)
+		if err != nil {
+			return sink.Request{}, err
+		}
+		return sink.Preview(ctx, of, d)
+	}
+	return sink.Request{}, fmt.Errorf("the configuration has no sink %s", r.Sink)
 }
 
 // hubRetry is how long a hub is told again that feeds have changed. Hubs also look
@@ -174,9 +207,7 @@ func newOutbox(c *config.Config, store *ledger.Store, live *gate, now func() tim
 		sinks = append(sinks, outbox.Sink{Name: s.Name, Sender: sender, Rate: float64(s.Rate), RetryFor: s.RetryFor, Updates: updates[s.Updates]})
 	}
 	if c.Feeds.Hub != "" {
-		hub, err := sink.New(sink.Config{
-			Name: config.HubSink, Type: "websub", URL: c.Feeds.Hub, Version: version, Now: now, Logger: log,
-		})
+		hub, err := sink.New(hubConfig(c, now, log))
 		if err != nil {
 			return nil, err
 		}

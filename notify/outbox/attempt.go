@@ -68,7 +68,7 @@ func (o *Outbox) work(ctx context.Context, job *river.Job[task]) error {
 	}
 	switch {
 	case d.sink.closed():
-		return o.fault(ctx, job, o.end(ctx, job, d, nil, verdict{state: Failed, reason: goneEarlier(d.ID)}))
+		return o.fault(ctx, job, o.end(ctx, job, d, nil, verdict{state: Failed, reason: goneEarlier(d)}))
 	case d.broken != nil:
 		return o.fault(ctx, job, o.end(ctx, job, d, nil, verdict{state: Failed, reason: fmt.Sprintf("its message cannot be read: %v", d.broken)}))
 	}
@@ -326,7 +326,7 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 	if err != nil {
 		return fmt.Errorf("delivery %s: recording that it is %s: %w", d.ID, v.state, err)
 	}
-	if v.gone && d.sink.close() {
+	if v.gone && d.sink.close(v.reason) {
 		o.log.WarnContext(ctx, "the sink is gone; it gets nothing more until tocsin restarts", "sink", d.Sink, "error", v.reason)
 	}
 	attrs := append(d.attrs(), "attempts", attempts)
@@ -382,8 +382,9 @@ func (d *taken) attrs() []any {
 }
 
 // goneEarlier is why a delivery to a sink that is gone fails.
-func goneEarlier(id string) string {
-	return "the sink answered 410 Gone earlier and gets nothing until tocsin restarts; put its url right, restart, then: tocsin deliveries retry " + id
+func goneEarlier(d *taken) string {
+	return fmt.Sprintf("the sink's url is no more (%s), and gets nothing until tocsin restarts; put it right, restart, then: tocsin deliveries retry %s",
+		d.sink.end(), d.ID)
 }
 
 // fault reports what went wrong on this side: River tries again.

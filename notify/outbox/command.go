@@ -24,7 +24,7 @@ func Retry(ctx context.Context, s *ledger.Store, id string) error {
 			return fmt.Errorf("it is %s: only failed and cancelled deliveries can be sent again", d.state)
 		}
 		now := time.Now()
-		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = ?, since = ?, next = NULL, finished = NULL, error = '', job = NULL
+		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = ?, since = ?, next = NULL, held = NULL, finished = NULL, error = '', job = NULL
 			WHERE seq = ?`, Waiting, now.UnixMicro(), d.seq)
 		if err != nil {
 			return err

@@ -39,6 +39,41 @@ func tells(m notify.Message) string {
 	return fmt.Sprint(m.Type, " ", strings.Join(ids, " "))
 }
 
+// What is held says until when and for what, and what waits for another for which.
+func TestWaitsFor(t *testing.T) {
+	r := open(t, statePath(t), sinkOf("a", newSender(hangs)))
+	waits := func() Record {
+		t.Helper()
+		list, err := List(t.Context(), r.store, Filter{Limit: 1})
+		must(t, err)
+		return list[0]
+	}
+	for together, what := range map[bool]string{true: Digest, false: Quiet} {
+		from := r.clock.now()
+		r.held(together, 0, "e1")
+		d := waits()
+		if left := d.Held.Sub(from); d.HeldFor != what || left < 59*time.Minute || left > 61*time.Minute || d.Behind != "" {
+			t.Errorf("%+v, want it held for %s", d, what)
+		}
+		must(t, Cancel(t.Context(), r.store, d.ID))
+		if d := r.show(d.ID); !d.Held.IsZero() || d.HeldFor != "" {
+			t.Errorf("cancelled, it is still held: %+v", d)
+		}
+		// Who asks for it does not want to wait.
+		must(t, Retry(t.Context(), r.store, d.ID))
+		if d := r.show(d.ID); !d.Held.IsZero() {
+			t.Errorf("asked for, it is still held: %+v", d)
+		}
+		must(t, Cancel(t.Context(), r.store, d.ID))
+	}
+	ids := r.plan("a", about("e2"), about("e3"), about("e2"), about("e2", "e3"))
+	for i, want := range []string{"", "", ids[0], ids[2]} {
+		if d := r.show(ids[i]); d.Behind != want || !d.Held.IsZero() {
+			t.Errorf("%d: %+v, want it behind %q", i, d, want)
+		}
+	}
+}
+
 func TestHeld(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

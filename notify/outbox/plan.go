@@ -185,13 +185,15 @@ func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now
 	return nil
 }
 
-// behind is true of a delivery d that has to wait for an earlier one. The CROSS
-// JOINs hold SQLite to the order that starts with the few events of d.
-const behind = `EXISTS (
-	SELECT 1 FROM delivery_events mine
+// earlier are the deliveries e that a delivery d has to wait for. The CROSS JOINs
+// hold SQLite to the order that starts with the few events of d.
+const earlier = `FROM delivery_events mine
 	CROSS JOIN delivery_events other ON other.entry_id = mine.entry_id AND other.delivery < mine.delivery
 	CROSS JOIN deliveries e ON e.seq = other.delivery
-	WHERE mine.delivery = d.seq AND e.sink = d.sink AND e.state = 'waiting')`
+	WHERE mine.delivery = d.seq AND e.sink = d.sink AND e.state = 'waiting'`
+
+// behind is true of a delivery d that has to wait for an earlier one.
+const behind = `EXISTS (SELECT 1 ` + earlier + `)`
 
 // follow makes the jobs of those whose turn it is now that delivery seq of the
 // sink waits no more: at most the next one of each of its events.

@@ -41,7 +41,13 @@ type Record struct {
 	Created time.Time `json:"created"`
 	// Next is when the next attempt is due. It is zero where none has been made:
 	// then the delivery is sent as soon as it is its turn.
-	Next     time.Time `json:"next,omitzero"`
+	Next time.Time `json:"next,omitzero"`
+	// Held is until when it is held, and HeldFor for what; zero where it is not.
+	Held    time.Time `json:"held_until,omitzero"`
+	HeldFor string    `json:"held_for,omitempty"`
+	// Behind is the id of the earlier delivery that it waits for, to the same sink and
+	// about the same event; empty where it waits for none.
+	Behind   string    `json:"behind,omitempty"`
 	Finished time.Time `json:"finished,omitzero"`
 	// Tries is the number of attempts.
 	Tries int `json:"tries"`
@@ -73,17 +79,32 @@ type Filter struct {
 	Limit int    // 0: no limit
 }
 
+// What a delivery is held for.
+const (
+	Digest = "digest"
+	Quiet  = "quiet hours"
+)
+
 // columns are what scan takes.
 const columns = `d.seq, d.id, d.sink, d.type, d.title, d.state, d.error, d.created, coalesce(d.next, 0), coalesce(d.finished, 0),
-	(SELECT count(*) FROM attempts a WHERE a.delivery = d.seq)`
+	(SELECT count(*) FROM attempts a WHERE a.delivery = d.seq),
+	CASE WHEN d.state = 'waiting' THEN coalesce(d.held, 0) ELSE 0 END, coalesce(d.together, 0),
+	CASE WHEN d.state = 'waiting' AND d.held IS NULL THEN coalesce((SELECT e.id ` + earlier + ` ORDER BY e.seq DESC LIMIT 1), '') ELSE '' END`
 
 // scan reads columns, and what follows them into more.
 func scan(row interface{ Scan(...any) error }, more ...any) (Record, error) {
 	var r Record
-	var created, next, finished int64
+	var created, next, finished, held int64
+	var together bool
 	err := row.Scan(append([]any{&r.Seq, &r.ID, &r.Sink, &r.Type, &r.Title, &r.State, &r.Error,
-		&created, &next, &finished, &r.Tries}, more...)...)
-	r.Created, r.Next, r.Finished = fromMicro(created), fromMicro(next), fromMicro(finished)
+		&created, &next, &finished, &r.Tries, &held, &together, &r.Behind}, more...)...)
+	r.Created, r.Next, r.Finished, r.Held = fromMicro(created), fromMicro(next), fromMicro(finished), fromMicro(held)
+	if held != 0 {
+		r.HeldFor = Quiet
+		if together {
+			r.HeldFor = Digest
+		}
+	}
 	return r, err
 }
 

@@ -19,7 +19,7 @@ type sink struct {
 	limiter *rate.Limiter // nil where there is no limit
 
 	mu     sync.Mutex
-	gone   bool
+	gone   string    // how the sink said that its address is no more; empty: it is there
 	paused time.Time // by time.Now, with its monotonic clock
 
 	failures int       // in a row, of whichever deliveries
@@ -118,21 +118,27 @@ func newSink(s Sink) *sink {
 	return k
 }
 
-// close notes that the sink's address is no more and reports whether that is
-// news.
-func (s *sink) close() bool {
+// close notes that the sink's address is no more, by what it answered, and reports
+// whether that is news.
+func (s *sink) close(answer string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	news := !s.gone
-	s.gone = true
+	news := s.gone == ""
+	if news {
+		s.gone = answer
+	}
 	return news
 }
 
-func (s *sink) closed() bool {
+// end is what the sink answered when its address was no more; empty where it is
+// there.
+func (s *sink) end() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.gone
 }
+
+func (s *sink) closed() bool { return s.end() != "" }
 
 // pause keeps the sink's other deliveries back as well where the sink asked to be
 // left alone: they would meet the same answer.

@@ -306,7 +306,7 @@ func (p *poster) answerText(body []byte) string {
 	text := p.redact.clean(strings.ToValidUTF8(string(body), "\uFFFD"))
 	// Again, as a secret may have been hidden behind characters that are gone
 	// now.
-	text = p.redact.clean(visible(text))
+	text = p.redact.clean(Visible(text))
 	if runes := []rune(text); len(runes) > maxAnswerText {
 		text = string(runes[:maxAnswerText-1]) + "…"
 	}

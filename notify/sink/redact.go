@@ -111,9 +111,9 @@ func (r *redactor) clean(s string) string {
 	return r.pattern.ReplaceAllLiteralString(s, redacted)
 }
 
-// visible makes s one line without control and format characters, which could
+// Visible makes s one line without control and format characters, which could
 // act on a terminal or turn the reading direction.
-func visible(s string) string {
+func Visible(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
