@@ -178,7 +178,7 @@ func (s *Store) look(ctx context.Context, anew bool) error {
 // peek looks into a database of which nothing says yet that it is a state, and
 // changes nothing of it.
 func (s *Store) peek(ctx context.Context) error {
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: s.path}).EscapedPath(), RawQuery: "mode=ro"}).String())
+	db, err := openReadOnly(s.path)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
@@ -187,10 +187,18 @@ func (s *Store) peek(ctx context.Context) error {
 	if err != nil {
 		return s.fault(err)
 	}
-	if _, ok := is["table deliveries"]; !ok && len(is) > 0 {
+	if len(is) > 0 && !isState(is) {
 		return fmt.Errorf("store %s: the file is a database of another program; give another store", s.path)
 	}
 	return nil
+}
+
+// isState says of a schema that it is one of tocsin.
+func isState(schema map[string]string) bool { return schema["table deliveries"] != "" }
+
+// openReadOnly opens a database and changes nothing of it.
+func openReadOnly(path string) (*sql.DB, error) {
+	return sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: "mode=ro"}).String())
 }
 
 // The lock's file tells a damaged state from a file that was never one: it says

@@ -77,13 +77,8 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 // it, for commands that read the queue or change single deliveries. The error
 // is fs.ErrNotExist where there is no state yet.
 func OpenShared(ctx context.Context, path string) (*Store, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	s := &Store{path: path}
-	if err := s.connect(ctx); err != nil {
-		err = s.explain(err)
-		s.Close()
+	s, err := openBeside(ctx, path)
+	if err != nil {
 		return nil, err
 	}
 	switch v, err := s.version(ctx); {
@@ -93,6 +88,20 @@ func OpenShared(ctx context.Context, path string) (*Store, error) {
 	case v != len(migrations):
 		s.Close()
 		return nil, fmt.Errorf("store %s: schema %d, this tocsin knows %d; start the daemon of this version once", path, v, len(migrations))
+	}
+	return s, nil
+}
+
+// openBeside opens an existing state of whatever schema.
+func openBeside(ctx context.Context, path string) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	s := &Store{path: path}
+	if err := s.connect(ctx); err != nil {
+		err = s.explain(err)
+		s.Close()
+		return nil, err
 	}
 	return s, nil
 }

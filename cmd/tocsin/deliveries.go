@@ -60,7 +60,7 @@ func deliveries(ctx context.Context, t *terminal, args []string) error {
 	}
 	store, err := ledger.OpenShared(ctx, c.Store)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no state at %s yet; tocsin serve makes it", c.Store)
+		return noState(c.Store)
 	}
 	if err != nil {
 		return err
@@ -203,3 +203,8 @@ func (r shownDelivery) printAttempts(w io.Writer) {
 }
 
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// noState says that nothing has been recorded yet.
+func noState(path string) error {
+	return fmt.Errorf("there is no state at %s yet; tocsin serve makes it", path)
+}

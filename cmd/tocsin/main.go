@@ -31,10 +31,11 @@ const usage = `Usage:
     tocsin deliveries [-config FILE] list|show ID|retry ID|cancel ID
                                                what was sent, what waits, what failed
     tocsin accept  [-config FILE]              yes to what tocsin holds and does not do by itself
+    tocsin backup  [-config FILE] FILE         a copy of the state, also while the daemon runs
     tocsin version
 
 Without -config: config.yaml here, else /etc/tocsin/config.yaml. build, check,
-send, deliveries, accept and version take -json. "tocsin COMMAND -h" says more.
+send, deliveries, accept, backup and version take -json. "tocsin COMMAND -h" says more.
 Exit codes: 0 done; 1 faults; 2 wrong usage; 78 bad configuration.
 `
 
@@ -73,7 +74,7 @@ func untilSignal() context.Context {
 func run(ctx context.Context, t *terminal, args []string) int {
 	commands := map[string]command{
 		"serve": serve, "build": build, "check": check, "send": send, "deliveries": deliveries,
-		"accept": accept, "version": printVersion,
+		"accept": accept, "backup": backup, "version": printVersion,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(t.err, usage)
