@@ -39,6 +39,9 @@ type Where struct {
 	// be named again: files that have rested are taken over, the others are
 	// left for later, and nothing is gone yet.
 	Overdue bool
+	// At is the moment by which events are published and expire. Where it is never
+	// given, all but drafts are public.
+	At time.Time
 	// Progress, if not nil, is called from several goroutines with the number
 	// of files read so far and to be read.
 	Progress func(done, all int)
@@ -374,6 +377,7 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	if w.All && len(left) == 0 {
 		clear(t.kept)
 	}
+	found.IDs = append(found.IDs, t.advance(w.At)...)
 	found.Files = len(t.files)
 	slices.Sort(found.IDs)
 	found.IDs = slices.Compact(found.IDs)

@@ -14,7 +14,8 @@
 // the look.
 //
 // Of several files that claim one id the first path in byte order stands; the
-// others are faults. Drafts are known but not public.
+// others are faults. Drafts are known but not public, and neither is an event before
+// it is published or once it is expired.
 //
 // Compare turns the difference between the events now and the events as the
 // world knows them into Changes.
@@ -62,6 +63,8 @@ type Timeline struct {
 	files   map[string]*file
 	claims  map[string][]string // the paths that claim an id, sorted
 	below   map[string]int      // how many files lie below a folder
+	timed   map[string]bool     // the paths of events that are public for a time alone
+	at, due time.Time           // the moment of the last look; when the next event begins or ends
 	kept    map[string]*event.Event
 	device  string               // that of the folder at the last look
 	missing map[string]time.Time // files that the last look missed, and since when
@@ -90,6 +93,7 @@ func Empty(o Options) *Timeline {
 		files:  make(map[string]*file),
 		claims: make(map[string][]string),
 		below:  make(map[string]int),
+		timed:  make(map[string]bool),
 		kept:   make(map[string]*event.Event),
 	}
 }
@@ -103,13 +107,14 @@ func (t *Timeline) Keep(events iter.Seq[*event.Event]) {
 	}
 }
 
-// Event returns the public event with the given id; nil where there is none.
+// Event returns the event with the given id that is public at the moment of the
+// last Look; nil where there is none.
 func (t *Timeline) Event(id string) *event.Event {
 	paths := t.claims[id]
 	if len(paths) == 0 {
 		return nil
 	}
-	if e := t.files[paths[0]].event; !e.Draft {
+	if e := t.files[paths[0]].event; public(e, t.at) {
 		return e
 	}
 	return nil
@@ -190,6 +195,11 @@ func (t *Timeline) set(p string, f *file) []string {
 		id := f.event.ID
 		at, _ := slices.BinarySearch(t.claims[id], p)
 		t.claims[id] = slices.Insert(t.claims[id], at, p)
+	}
+	if f != nil && f.event != nil && timed(f.event) {
+		t.timed[p] = true
+	} else {
+		delete(t.timed, p)
 	}
 	switch {
 	case old == nil && f != nil:

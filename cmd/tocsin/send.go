@@ -91,7 +91,7 @@ func send(ctx context.Context, t *terminal, args []string) error {
 func explain(ctx context.Context, f *flags, c *config.Config, id string, sinks []string) error {
 	tl := newTimeline(c)
 	bar := f.t.progress("reading events")
-	if _, err := tl.Look(ctx, timeline.Where{All: true, Sure: true, Progress: bar.at}); err != nil {
+	if _, err := tl.Look(ctx, timeline.Where{All: true, Sure: true, At: time.Now(), Progress: bar.at}); err != nil {
 		return fmt.Errorf("events.dir: %w", err)
 	}
 	bar.end()

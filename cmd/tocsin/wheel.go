@@ -137,10 +137,12 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, ser
 		case <-beat.C:
 			w.alive()
 			w.status(ctx)
-			if !w.accepted(ctx) {
+			switch {
+			case w.accepted(ctx):
+				where.All = true
+			case !w.timeline.Due(w.now()):
 				continue
 			}
-			where.All = true
 		case <-ctx.Done():
 			return nil
 		}
@@ -258,6 +260,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	where.All = where.All || w.owed
 
 	// 2. The snapshot.
+	where.At = w.now()
 	where.Progress = func(done, all int) {
 		w.alive()
 		w.progress(done, all)
