@@ -44,7 +44,7 @@ func splitBody(body string) (rest string, sources []Source, at []int) {
 	begin, fence := -1, ""
 	for i, l := range lines {
 		fence = nextFence(fence, l)
-		if fence == "" && sourcesHeading.MatchString(l) {
+		if fence == "" && strings.HasPrefix(l, "#") && sourcesHeading.MatchString(l) {
 			begin = i
 			break
 		}
@@ -122,6 +122,9 @@ func closing(s string) int {
 // nextFence returns the marker of the fenced code block that is open behind
 // line l, given the one open before it; empty where none is.
 func nextFence(open, l string) string {
+	if text := strings.TrimLeft(l, " "); text == "" || text[0] != '`' && text[0] != '~' {
+		return open // as nearly every line
+	}
 	m := fenceLine.FindStringSubmatch(l)
 	switch {
 	case m == nil:

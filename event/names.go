@@ -14,13 +14,33 @@ import (
 // line makes s plain text on one line: NFC, only characters that XML allows,
 // runs of white space as one space.
 func line(s string) string {
+	if isLine(s) {
+		return s
+	}
 	return strings.Join(strings.Fields(norm.NFC.String(legal(s))), " ")
+}
+
+// isLine says that s is of visible ASCII characters with single spaces between
+// them, as most names and titles are.
+func isLine(s string) bool {
+	last := byte(' ')
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c >= 0x7f || c == ' ' && last == ' ' {
+			return false
+		}
+		last = c
+	}
+	return last != ' '
 }
 
 // legal drops the characters that XML 1.0 (section 2.2, production Char) does
 // not allow; s is valid UTF-8. A zero-width no-break space goes with them: it
 // is invisible and comes from files glued together.
 func legal(s string) string {
+	if isLegal(s) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t', r == '\n':
@@ -32,6 +52,17 @@ func legal(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// isLegal says so of what needs no look at characters: 0xef begins those of the
+// others that are not ASCII.
+func isLegal(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' && c != '\n' || c == 0x7f || c == 0xef {
+			return false
+		}
+	}
+	return true
 }
 
 // fold makes s one line without differences of case.
@@ -56,6 +87,16 @@ func Key(name string) string {
 	if isKey(name) {
 		return name // most tags are keys already
 	}
+	if isLine(name) {
+		if key := plainKey(name); key != "" {
+			return key
+		}
+	}
+	return foldedKey(name)
+}
+
+// foldedKey is Key for any name.
+func foldedKey(name string) string {
 	bare := strings.Map(func(r rune) rune {
 		if r == '\'' || r == '’' {
 			return -1
@@ -67,6 +108,26 @@ func Key(name string) string {
 		return line(name)
 	}
 	return strings.Join(words, "-")
+}
+
+// plainKey is Key for a name that isLine: in ASCII there is nothing to compose, and
+// one way to fold. It is empty where the name has no word.
+func plainKey(name string) string {
+	b := make([]byte, 0, len(name))
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '\'':
+		case separates(rune(c)):
+			if len(b) > 0 && b[len(b)-1] != '-' {
+				b = append(b, '-')
+			}
+		case 'A' <= c && c <= 'Z':
+			b = append(b, c-'A'+'a')
+		default:
+			b = append(b, c)
+		}
+	}
+	return strings.TrimSuffix(string(b), "-")
 }
 
 func separates(r rune) bool {
@@ -96,6 +157,9 @@ const maxSlug = 80
 // dot or slash, and has at most 80 bytes. Different keys may have one slug
 // (C, C++): timeline.Slugs keeps them apart.
 func Slug(key string) string {
+	if len(key) <= maxSlug && isKey(key) {
+		return key
+	}
 	var b strings.Builder
 	for _, r := range key {
 		switch {

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"math/rand/v2"
 	"regexp"
 	"strings"
 	"testing"
@@ -170,5 +171,31 @@ func BenchmarkSlug(b *testing.B) {
 		for _, n := range names {
 			Slug(Key(n))
 		}
+	}
+}
+
+// The ways that are faster for names in ASCII end where the others do.
+func TestPlainNames(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const letters = "aZ09 '-_.#*%@+$!/\\\t\n\x7f\x01é"
+	keys := 0
+	for range 200_000 {
+		b := make([]byte, r.IntN(7))
+		for i := range b {
+			b[i] = letters[r.IntN(len(letters))]
+		}
+		s := strings.ToValidUTF8(string(b), "é")
+		if isLine(s) {
+			keys++
+			if got, want := plainKey(s), foldedKey(s); got != want && !(got == "" && want == s) {
+				t.Fatalf("the plain key of %q is %q, that of all names %q", s, got, want)
+			}
+		}
+		if got, want := line(s), strings.Join(strings.Fields(norm.NFC.String(legal(s))), " "); got != want {
+			t.Fatalf("line(%q) = %q, want %q", s, got, want)
+		}
+	}
+	if keys < 20_000 {
+		t.Errorf("only %d names were plain", keys)
 	}
 }

@@ -10,30 +10,48 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	render "github.com/yuin/goldmark/renderer/html"
-	"github.com/yuin/goldmark/text"
+	gmtext "github.com/yuin/goldmark/text"
 )
+
+// commonMark reads Markdown without extensions. It is safe for concurrent use.
+var commonMark = goldmark.New().Parser()
 
 // Summary returns the first paragraph of the body as plain text on one line, at
 // most limit runes: cut behind a sentence where one ends in the second half of
 // them, else behind a word, with an ellipsis.
 func (e *Event) Summary(limit int) string {
-	// Only the beginning is parsed: markup is rarely as long as its text.
-	source := []byte(e.Body)
-	if most := 8*limit + 1024; len(source) > most {
-		source = []byte(strings.ToValidUTF8(e.Body[:most], ""))
+	// Only the beginning is parsed: markup is rarely as long as its text. The
+	// address of a link may stand at the end, however short the first paragraph.
+	size := len(e.Body)
+	if !strings.Contains(e.Body, "]:") {
+		size = min(size, 2*limit)
 	}
-	var b strings.Builder
-	root := goldmark.New().Parser().Parse(text.NewReader(source))
+	most := min(len(e.Body), 8*limit+1024)
+	for {
+		size = min(size, most)
+		text, whole := firstText([]byte(strings.ToValidUTF8(e.Body[:size], "")))
+		if whole || size == most {
+			return Cut(line(text), limit)
+		}
+		size *= 4
+	}
+}
+
+// firstText returns the text of the first block that has any. whole says that
+// another block follows it, so that more of the source would not change it.
+func firstText(source []byte) (text string, whole bool) {
+	root := commonMark.Parse(gmtext.NewReader(source))
 	for n := root.FirstChild(); n != nil; n = n.NextSibling() {
 		if n.Kind() == ast.KindHeading || n.Kind() == ast.KindHTMLBlock || n.Kind() == ast.KindThematicBreak {
 			continue
 		}
+		var b strings.Builder
 		plain(&b, n, source)
 		if strings.TrimSpace(b.String()) != "" {
-			break
+			return b.String(), n.NextSibling() != nil
 		}
 	}
-	return Cut(line(b.String()), limit)
+	return "", false
 }
 
 // plain writes the text of a node and all below it.
