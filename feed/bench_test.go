@@ -26,7 +26,7 @@ func BenchmarkEntry(b *testing.B) {
 		b.Run(string(format), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.entry(e, 1).encoded[format](); err != nil {
+				if _, err := s.entry(e, 1).encoded(format); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -83,7 +83,7 @@ func BenchmarkReplace(b *testing.B) {
 		old := entries[i]
 		last = last.Add(time.Second)
 		entries[i] = s.NewEntry(Known{ID: old.ID, Event: old.Event, Published: old.Published, Updated: last}, slugOf)
-		c.Replace(old, entries[i])
+		c.Replace(one(old), one(entries[i]))
 		if got := len(c.Touched(unknown)); got != 4 {
 			b.Fatalf("%d feeds", got)
 		}

@@ -85,41 +85,81 @@ func NewCatalog(s *Style, minEvents int, custom []Custom) *Catalog {
 // were with the names of their tags and actors: a feed whose last event was
 // withdrawn stays.
 func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
-	for _, n := range entries {
-		for _, l := range c.home(n) {
-			l.entries = append(l.entries, n)
-			l.count(n, 1)
-		}
-	}
+	c.Replace(nil, entries)
 	for path, name := range feeds {
 		if kind, _, ok := strings.Cut(path, "/"); ok && timeline.TopicKind(kind).Known() {
 			c.listAt(path, timeline.Topic{Kind: timeline.TopicKind(kind)}).kept = name
 		}
 	}
-	for path, l := range c.lists {
-		slices.SortFunc(l.entries, order)
+	for path := range c.lists {
 		c.touched[path] = true
 	}
 }
 
-// Replace takes old out of its feeds and puts n into its own; nil is none.
-func (c *Catalog) Replace(old, n *Entry) {
-	if old != nil {
-		for _, l := range c.home(old) {
-			if i, ok := slices.BinarySearchFunc(l.entries, old, order); ok {
-				l.entries = slices.Delete(l.entries, i, i+1)
-				l.count(old, -1)
-				c.touched[l.path] = true
-			}
+// Replace takes entries out of their feeds and puts others into theirs.
+func (c *Catalog) Replace(old, fresh []*Entry) {
+	gone, come := make(map[*list][]*Entry), make(map[*list][]*Entry)
+	for _, n := range old {
+		for _, l := range c.home(n) {
+			gone[l] = append(gone[l], n)
 		}
 	}
-	if n != nil {
+	for _, n := range fresh {
 		for _, l := range c.home(n) {
-			i, _ := slices.BinarySearchFunc(l.entries, n, order)
-			l.entries = slices.Insert(l.entries, i, n)
-			l.count(n, 1)
+			come[l] = append(come[l], n)
+		}
+	}
+	for l, entries := range gone {
+		if l.remove(entries) {
 			c.touched[l.path] = true
 		}
+	}
+	for l, entries := range come {
+		l.insert(entries)
+		c.touched[l.path] = true
+	}
+}
+
+// many is from how many entries on a list is gone through once, instead of being
+// moved for each of them.
+const many = 16
+
+// remove takes those entries out of a list that are in it, and says whether any is.
+func (l *list) remove(entries []*Entry) bool {
+	var at []int
+	for _, n := range entries {
+		if i, ok := slices.BinarySearchFunc(l.entries, n, order); ok {
+			at = append(at, i)
+			l.count(n, -1)
+		}
+	}
+	if len(at) < many {
+		slices.Sort(at)
+		for _, i := range slices.Backward(at) {
+			l.entries = slices.Delete(l.entries, i, i+1)
+		}
+		return len(at) > 0
+	}
+	for _, i := range at {
+		l.entries[i] = nil
+	}
+	l.entries = slices.DeleteFunc(l.entries, func(n *Entry) bool { return n == nil })
+	return true
+}
+
+// insert puts entries into a list.
+func (l *list) insert(entries []*Entry) {
+	for _, n := range entries {
+		l.count(n, 1)
+	}
+	if len(entries) >= many {
+		l.entries = append(l.entries, entries...)
+		slices.SortFunc(l.entries, order)
+		return
+	}
+	for _, n := range entries {
+		i, _ := slices.BinarySearchFunc(l.entries, n, order)
+		l.entries = slices.Insert(l.entries, i, n)
 	}
 }
 

@@ -57,7 +57,7 @@ func TestOrder(t *testing.T) {
 		c, d := NewCatalog(s, 1, nil), NewCatalog(s, 1, nil)
 		c.Fill(entries, nil)
 		for _, n := range entries {
-			d.Replace(nil, n)
+			d.Replace(nil, one(n))
 		}
 		for _, c := range []*Catalog{c, d} {
 			f := c.Touched(unknown)[0]
@@ -166,7 +166,7 @@ func TestHostileSizes(t *testing.T) {
 			t.Errorf("an entry of %q takes %d bytes, at most %d", unit, exact, n.most)
 		}
 		for _, format := range formats {
-			if b, err := n.encoded[format](); err != nil || len(b) > n.most {
+			if b, err := n.encoded(format); err != nil || len(b) > n.most {
 				t.Errorf("an entry of %q takes %d bytes of %s, at most %d; %v", unit, len(b), format, n.most, err)
 			}
 		}
@@ -194,24 +194,24 @@ func TestReplaceTouches(t *testing.T) {
 	same(t, "touched twice", c.Touched(everything))
 
 	a := s.entry(an("a", "A", tags("Courts", "x"), actors("x")), 1)
-	c.Replace(nil, a)
+	c.Replace(nil, one(a))
 	same(t, "a new entry", c.Touched(everything), "actors/x 1 x", "all 1", "custom/courts 1", "tags/courts 1 Courts", "tags/x 1 x")
 
 	b := s.entry(an("b", "B", tags("y"), importance(9)), 2)
-	c.Replace(nil, b)
+	c.Replace(nil, one(b))
 	same(t, "another", c.Touched(everything), "all 2", "custom/high 1", "tags/y 1 y")
 
 	a2 := s.entry(an("a", "A", tags("y", "z"), actors("x"), importance(8)), 3)
-	c.Replace(a, a2)
+	c.Replace(one(a), one(a2))
 	same(t, "an update", c.Touched(everything), "actors/x 1 x", "all 2", "custom/courts 0", "custom/high 2", "tags/courts 0 Courts", "tags/x 0 x", "tags/y 2 y", "tags/z 1 z")
 
-	c.Replace(b, nil)
+	c.Replace(one(b), nil)
 	same(t, "a withdrawal", c.Touched(everything), "all 1", "custom/high 1", "tags/y 1 y")
 	if c.Len() != 1 {
 		t.Errorf("%d events", c.Len())
 	}
 
-	c.Replace(b, nil) // which is gone
+	c.Replace(one(b), nil) // which is gone
 	c.Replace(nil, nil)
 	same(t, "nothing", c.Touched(everything))
 }
@@ -228,13 +228,13 @@ func TestMinEvents(t *testing.T) {
 		return feeds
 	}
 	a, b := s.entry(an("a", "A", tags("x", "y")), 1), s.entry(an("b", "B", tags("x")), 2)
-	c.Replace(nil, a)
+	c.Replace(nil, one(a))
 	same(t, "one event", touched(), "all 1", "corrections 0", "custom/own 0")
-	c.Replace(nil, b)
+	c.Replace(nil, one(b))
 	same(t, "two events", touched(), "all 2", "tags/x 2 x")
-	c.Replace(a, nil)
+	c.Replace(one(a), nil)
 	same(t, "one again", touched(), "all 1", "tags/x 1 x")
-	c.Replace(b, nil)
+	c.Replace(one(b), nil)
 	same(t, "none", touched(), "all 0", "tags/x 0 x")
 
 	// After a restart what was published stays, what was not does not come.
@@ -242,7 +242,7 @@ func TestMinEvents(t *testing.T) {
 	c.Fill(nil, map[string]string{"tags/x": "x", "all": "", "custom/own": "", "actors/z": "Z"})
 	published["actors/z"] = true
 	same(t, "after a restart", touched(), "actors/z 0 Z", "all 0", "corrections 0", "tags/x 0 x")
-	c.Replace(nil, s.entry(an("c", "C", tags("X", "y")), 3))
+	c.Replace(nil, one(s.entry(an("c", "C", tags("X", "y")), 3)))
 	same(t, "filled again", touched(), "all 1", "tags/x 1 X")
 }
 
@@ -279,7 +279,7 @@ func TestNamesByMajority(t *testing.T) {
 		{"", "e0", "big-tech"}, // it stays, without any event
 		{"e4", "", "BIG TECH"},
 	} {
-		c.Replace(n[step.remove], n[step.add])
+		c.Replace(one(n[step.remove]), one(n[step.add]))
 		name(step.want)
 	}
 }
@@ -320,7 +320,7 @@ func TestIncremental(t *testing.T) {
 					slugs.Give(timeline.Topics(e))
 					n = s.NewEntry(Known{ID: "tag:example.org,2025:" + id, Event: e, Published: day(0), Updated: day(turn/4 + rnd.IntN(2))}, slugs.Slug)
 				}
-				c.Replace(here[id], n)
+				c.Replace(one(here[id]), one(n))
 				if n == nil {
 					delete(here, id)
 				} else {
@@ -351,4 +351,12 @@ func TestIncremental(t *testing.T) {
 			}
 		}
 	}
+}
+
+// one is what a turn of one entry replaces; nil is none.
+func one(n *Entry) []*Entry {
+	if n == nil {
+		return nil
+	}
+	return []*Entry{n}
 }

@@ -68,7 +68,7 @@ func (n *Entry) content() string {
 	e := n.Event
 	var b strings.Builder
 	b.WriteString("<p><strong>" + html.EscapeString(strings.Join(n.facts(), " · ")) + "</strong></p>\n")
-	b.WriteString(n.body())
+	b.WriteString(n.BodyHTML())
 	if len(e.Sources) > 0 {
 		b.WriteString("<p>Sources:</p>\n<ol>\n")
 		for _, s := range e.Sources {
@@ -103,11 +103,9 @@ func (n *Entry) facts() []string {
 	return facts
 }
 
-// BodyHTML is the event's body alone, sanitised, with absolute addresses only. It
-// is made at each call.
-func (n *Entry) BodyHTML() string { return n.body() }
+// BodyHTML is the event's body alone, sanitised, with absolute addresses only.
+func (n *Entry) BodyHTML() string { return n.text(bodyPart, n.body) }
 
-// body returns the event's body alone, as sanitised HTML.
 func (n *Entry) body() string {
 	base, err := url.Parse(n.URL())
 	if err != nil {
@@ -123,7 +121,11 @@ func (n *Entry) body() string {
 	if err := markdown.Convert([]byte(n.Event.Body), &out, parser.WithContext(pc)); err != nil {
 		return plain
 	}
-	return strings.Map(legal, policy.SanitizeReader(&out.b).String())
+	clean := policy.SanitizeReader(&out.b).String()
+	if strings.ContainsFunc(clean, func(r rune) bool { return legal(r) < 0 }) {
+		clean = strings.Map(legal, clean)
+	}
+	return clean
 }
 
 // Bounds on what Markdown may make of one body; real events reach a hundredth of

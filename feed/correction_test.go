@@ -38,9 +38,9 @@ func TestCorrectionHomes(t *testing.T) {
 	custom := []Custom{{Name: "x", Title: "X", Match: event.NewMatcher(event.Match{Tags: []string{"x"}}, event.Dialect{})}}
 	c := NewCatalog(s, 1, custom)
 	before, after := an("a", "Before", tags("x", "y")), an("a", "After", tags("y", "z"))
-	c.Replace(nil, s.entry(after, 2))
+	c.Replace(nil, one(s.entry(after, 2)))
 	n := corrected(s, 2, "a", false, after, before)
-	c.Replace(nil, n)
+	c.Replace(nil, one(n))
 	feeds := c.Touched(everything)
 	if got := homesOf(feeds, n); got != "all corrections custom/x tags/x tags/y tags/z" {
 		t.Errorf("it stands in %s", got)
@@ -111,16 +111,16 @@ func TestCrowdOfCorrections(t *testing.T) {
 		if i == 3 {
 			e.Tags = append(e.Tags, "y")
 		}
-		c.Replace(nil, s.entry(e, 1))
+		c.Replace(nil, one(s.entry(e, 1)))
 		n := corrected(s, 2, strings.Repeat("c", i+1), true, e, nil)
 		if i%2 == 1 {
 			n = corrected(s, 2, strings.Repeat("c", i+1), true, e, an(e.ID, "Old", tags("x")))
 		}
 		all = append(all, n)
-		c.Replace(nil, n)
+		c.Replace(nil, one(n))
 	}
 	other := corrected(s, 3, "other", true, an("o", "O", tags("x")), nil) // of another turn
-	c.Replace(nil, other)
+	c.Replace(nil, one(other))
 	feeds := make(map[string]*Feed)
 	for _, f := range c.Touched(everything) {
 		feeds[f.Path] = f
@@ -165,7 +165,7 @@ func TestArchives(t *testing.T) {
 		e.Body = strings.Repeat("Some words. ", 500)
 		n := s.NewEntry(Known{ID: "tag:example.org,2025:" + e.ID, Event: e, Published: day(i % 97), Updated: day(i)}, slugOf)
 		entries = append(entries, n)
-		c.Replace(nil, n)
+		c.Replace(nil, one(n))
 	}
 	at := func() *Feed {
 		for _, f := range c.Touched(everything) {
@@ -244,23 +244,23 @@ func TestArchives(t *testing.T) {
 	e.Location = "Elsewhere"
 	e.Seal()
 	edited := s.NewEntry(Known{ID: old.ID, Event: &e, Published: old.Published, Updated: old.Updated}, slugOf)
-	c.Replace(old, edited)
+	c.Replace(one(old), one(edited))
 	changed("an edit", 1)
 	quiet := slices.IndexFunc(entries, func(n *Entry) bool { return !n.ends() && n != old })
-	c.Replace(entries[quiet], nil)
+	c.Replace(one(entries[quiet]), nil)
 	changed("a withdrawal", 1)
 	bound := slices.IndexFunc(entries, (*Entry).ends)
-	c.Replace(entries[bound], nil)
+	c.Replace(one(entries[bound]), nil)
 	changed("a withdrawal at a bound", 3) // two become one, and the next leads to it
 	last := an("last", "Last", tags("x"))
-	c.Replace(nil, s.NewEntry(Known{ID: "tag:example.org,2025:last", Event: last, Published: day(500), Updated: day(500)}, slugOf))
+	c.Replace(nil, one(s.NewEntry(Known{ID: "tag:example.org,2025:last", Event: last, Published: day(500), Updated: day(500)}, slugOf)))
 	changed("a new event", 1)
 
 	if f.Archive("nothing") != nil || f.Archive("") != nil {
 		t.Error("there is an archive of no name")
 	}
 	s.MaxEntries = 1000
-	c.Replace(edited, nil)
+	c.Replace(one(edited), nil)
 	if f := at(); f.previous() != "" || len(f.Archives()) != 0 {
 		t.Error("a feed that shows everything has archives")
 	}

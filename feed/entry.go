@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -33,17 +32,14 @@ type Entry struct {
 	// Correction is what the entry tells; nil for an event's own entry.
 	Correction *Correction
 
-	style   *Style
-	keys    matched  // of Event
-	before  *matched // Correction.Before, made ready
-	also    []Topic  // those that Before had beside Topics
-	html    func() string
-	summary func() string
-	encoded map[Format]func() ([]byte, error)
-	likely  int // what size is, about
-	most    int // what size is at most
-	mark    [sha256.Size]byte
-	place   [12]byte // by chance, of the id alone: where archives end
+	style  *Style
+	keys   matched  // of Event
+	before *matched // Correction.Before, made ready
+	also   []Topic  // those that Before had beside Topics
+	likely int      // what size is, about
+	most   int      // what size is at most
+	mark   [sha256.Size]byte
+	place  [12]byte // by chance, of the id alone: where archives end
 }
 
 // Topic is a tag or an actor with its address.
@@ -101,19 +97,8 @@ func (n *Entry) matches(m *event.Matcher) bool {
 
 func (k *matched) by(m *event.Matcher) bool { return m.MatchKeys(k.event, k.tags, k.actors) }
 
-// prepare sets up what is made when it is first asked for.
+// prepare computes what is needed of every entry, whether anybody reads it or not.
 func (n *Entry) prepare() {
-	n.html, n.summary = sync.OnceValue(n.content), sync.OnceValue(func() string {
-		return cmp.Or(n.Event.Summary(summaryRunes), strings.Join(n.facts(), " · "))
-	})
-	if n.Correction != nil {
-		n.html, n.summary = sync.OnceValue(n.correctionHTML), sync.OnceValue(n.correctionSummary)
-	}
-	n.encoded = map[Format]func() ([]byte, error){
-		Atom: sync.OnceValues(n.atom),
-		RSS:  sync.OnceValues(n.rss),
-		JSON: sync.OnceValues(n.json),
-	}
 	place := sha256.Sum256([]byte(n.ID))
 	n.place = [12]byte(place[:12])
 	if n.Correction == nil {
@@ -136,11 +121,23 @@ func (n *Entry) URL() string {
 
 // HTML is the content: a line of facts, the body, the sources; sanitised, with
 // absolute addresses only.
-func (n *Entry) HTML() string { return n.html() }
+func (n *Entry) HTML() string {
+	if n.Correction != nil {
+		return n.correctionHTML()
+	}
+	return n.content()
+}
 
 // Summary is the beginning as plain text; of an event without a body its facts,
 // as JSON Feed and readers want some text in each entry.
-func (n *Entry) Summary() string { return n.summary() }
+func (n *Entry) Summary() string {
+	if n.Correction != nil {
+		return n.text(summaryPart, n.correctionSummary)
+	}
+	return n.text(summaryPart, func() string {
+		return cmp.Or(n.Event.Summary(summaryRunes), strings.Join(n.facts(), " · "))
+	})
+}
 
 const summaryRunes = 300
 
@@ -148,7 +145,7 @@ const summaryRunes = 300
 // escapes twice and is the longest, or where an upper bound will do, that.
 func (n *Entry) size(exactly bool) int {
 	if exactly {
-		if b, err := n.encoded[Atom](); err == nil {
+		if b, err := n.encoded(Atom); err == nil {
 			return len(b)
 		}
 	}
@@ -186,16 +183,24 @@ func (n *Entry) bound() int {
 // address; anything else may be markup, of which an escaped blockquote is the
 // longest.
 func bound(text string) int {
-	size := 2 * len(text)
+	markup := 0
 	for i := range len(text) {
-		switch c := text[i]; {
+		markup += int(isMarkup[text[i]])
+	}
+	return 2*len(text) + 48*markup
+}
+
+// isMarkup is 1 for the bytes that may be markup.
+var isMarkup = func() (is [256]uint8) {
+	for c := range is {
+		switch c := byte(c); {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == ' ', c >= utf8.RuneSelf:
 		default:
-			size += 48
+			is[c] = 1
 		}
 	}
-	return size
-}
+	return is
+}()
 
 // Style is what all feeds of a site share.
 type Style struct {
@@ -220,6 +225,10 @@ type Style struct {
 	Hub string
 	// Version is the generator's.
 	Version string
+	// Keep is how many bytes of rendered entries are kept to be used again; 0: 16 MiB.
+	Keep int
+
+	rendered rendered
 }
 
 // Author is who publishes the site.

@@ -175,7 +175,7 @@ func (f *Feed) entries(format Format) ([][]byte, error) {
 	all := make([][]byte, len(f.Entries))
 	for i, n := range f.Entries {
 		var err error
-		if all[i], err = n.encoded[format](); err != nil {
+		if all[i], err = n.encoded(format); err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Event.ID, err)
 		}
 	}

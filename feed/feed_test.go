@@ -694,7 +694,7 @@ func TestSameBytesInAnyOrder(t *testing.T) {
 		half := len(entries) / 2
 		c.Fill(entries[:half], nil)
 		for _, n := range entries[half:] {
-			c.Replace(nil, n)
+			c.Replace(nil, one(n))
 		}
 		for _, f := range c.Touched(unknown) {
 			got := f.Digest + bytesOf(t, f)
@@ -731,6 +731,23 @@ func TestEncodedOnce(t *testing.T) {
 			}
 			if b := render(t, feeds[path], format); format != JSON && !bytes.Contains(b, first) {
 				t.Errorf("%s.%s does not hold the entry's bytes", path, format)
+			}
+		}
+	}
+}
+
+// What is kept of rendered entries is bounded, and what is not kept is made again.
+func TestKeep(t *testing.T) {
+	s, other := style(), style()
+	s.Keep = 10_000
+	for path, f := range feedsOf(s, sample(t, s, golden(t))...) {
+		for _, format := range formats {
+			want := render(t, feedsOf(other, sample(t, other, golden(t))...)[path], format)
+			if got := render(t, f, format); !bytes.Equal(got, want) {
+				t.Errorf("%s.%s: %s", path, format, difference(string(want), string(got)))
+			}
+			if r := &s.rendered; r.bytes > s.Keep || r.bytes < s.Keep/2 && path == AllPath || r.lru.Len() == 0 {
+				t.Errorf("%d bytes of %d entries are kept, at most %d", r.bytes, r.lru.Len(), s.Keep)
 			}
 		}
 	}

@@ -55,12 +55,13 @@ func (s *Slugs) All() map[Topic]string { return maps.Clone(s.slugs) }
 // order of topics does not matter: among new ones a key that is its slug comes
 // first.
 func (s *Slugs) Give(topics []Topic) map[Topic]string {
-	var fresh []Topic
+	seen := make(map[Topic]bool) // of a first look's topics most stand in many events
 	for _, t := range topics {
 		if _, ok := s.slugs[t]; !ok {
-			fresh = append(fresh, t)
+			seen[t] = true
 		}
 	}
+	fresh := slices.Collect(maps.Keys(seen))
 	plain := func(t Topic) int {
 		if event.Slug(t.Key) == t.Key {
 			return 0
@@ -71,7 +72,7 @@ func (s *Slugs) Give(topics []Topic) map[Topic]string {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(plain(a), plain(b)), cmp.Compare(a.Key, b.Key))
 	})
 	given := make(map[Topic]string)
-	for _, t := range slices.Compact(fresh) {
+	for _, t := range fresh {
 		slug := event.Slug(t.Key)
 		// More than once only where somebody names a tag like another's suffix.
 		for s.taken[Topic{t.Kind, slug}] != (Topic{}) {

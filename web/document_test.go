@@ -319,7 +319,7 @@ func TestCorrectionsOnPages(t *testing.T) {
 	var u Update
 	for i := range 3 {
 		c := feed.Correction{Past: timeline.Past{At: at.Add(time.Hour), Kind: timeline.Updated, Edits: []timeline.Edit{{Field: event.Importance, Before: "5", After: "7"}}}, Before: e, Crowd: i > 0}
-		s.catalog.Replace(nil, s.style.NewCorrection(fmt.Sprintf("tag:example.org,2025:c%d", i), e, c, at.Add(time.Hour), slug))
+		s.catalog.Replace(nil, one(s.style.NewCorrection(fmt.Sprintf("tag:example.org,2025:c%d", i), e, c, at.Add(time.Hour), slug)))
 	}
 	u.Feeds = s.touched(at.Add(time.Hour))
 	s.Update(u)

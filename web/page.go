@@ -169,6 +169,9 @@ type topicLink struct {
 // Local is Site.local.
 func (d pageData) Local(address string) string { return d.site.local(address) }
 
+// Item is an entry in a list of them.
+func (d pageData) Item(n *feed.Entry) (template.HTML, error) { return d.site.item(n) }
+
 // Canonical is the page's own address.
 func (d pageData) Canonical() string {
 	if d.Entry != nil {
@@ -271,6 +274,23 @@ func (s *Site) render(status int, name string, d pageData) (*document, error) {
 		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
 	return &document{status: status, mime: htmlType, body: b.Bytes()}, nil
+}
+
+// item makes an entry's item in lists; many pages have the same.
+func (s *Site) item(n *feed.Entry) (template.HTML, error) {
+	html, err := n.Kept("item", func() (string, error) {
+		pages, err := s.pages()
+		if err != nil {
+			return "", err
+		}
+		var b strings.Builder
+		err = pages["topic"].ExecuteTemplate(&b, "item", struct {
+			*feed.Entry
+			Page string
+		}{n, s.local(n.URL())})
+		return b.String(), err
+	})
+	return template.HTML(html), err
 }
 
 func (s *Site) home() (*document, error) {

@@ -65,7 +65,7 @@ func (s *testSite) setOnly(id, title, further, body string, changed time.Time) U
 	}
 	n := s.style.NewEntry(feed.Known{ID: "tag:example.org,2025:" + event.Slug(id), Event: e, Published: changed, Updated: changed},
 		func(t timeline.Topic) string { return event.Slug(t.Key) })
-	s.catalog.Replace(s.entries[id], n)
+	s.catalog.Replace(one(s.entries[id]), one(n))
 	s.entries[id] = n
 	return Update{Events: []*feed.Entry{n}}
 }
@@ -79,7 +79,7 @@ func (s *testSite) withdraw(id string, when time.Time) Update {
 
 // withdrawOnly is withdraw without the feeds.
 func (s *testSite) withdrawOnly(id string) Update {
-	s.catalog.Replace(s.entries[id], nil)
+	s.catalog.Replace(one(s.entries[id]), nil)
 	delete(s.entries, id)
 	return Update{Withdrawn: []string{id}}
 }
@@ -239,3 +239,11 @@ func TestOPML(t *testing.T) {
 }
 
 func same(a, b []byte) bool { return len(a) > 0 && bytes.Equal(a, b) && &a[0] == &b[0] }
+
+// one is what a turn of one entry replaces; nil is none.
+func one(n *feed.Entry) []*feed.Entry {
+	if n == nil {
+		return nil
+	}
+	return []*feed.Entry{n}
+}

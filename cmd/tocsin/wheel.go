@@ -413,26 +413,29 @@ func (w *wheel) correction(l *ledger.Ledger, c *ledger.Correction) *feed.Entry {
 // enter puts changes, and the corrections that they made, into the catalog and
 // returns what they publish, and the feeds among it whose bytes are others.
 func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now time.Time) (u web.Update, changed []*feed.Feed) {
+	var old []*feed.Entry
 	elsewhere := make(map[string]bool) // entry ids of events that moved, are gone or are back
 	for _, t := range told {
 		if t.Before != nil && (t.Before.Event.ID != t.Event.ID || t.Before.Withdrawn.IsZero() != t.After.Withdrawn.IsZero()) {
 			elsewhere[t.After.EntryID] = true
 		}
-		old := w.entries[t.After.EntryID]
+		if n := w.entries[t.After.EntryID]; n != nil {
+			old = append(old, n)
+		}
 		if !t.After.Withdrawn.IsZero() {
-			w.catalog.Replace(old, nil)
 			delete(w.entries, t.After.EntryID)
 			u.Withdrawn = append(u.Withdrawn, t.Event.ID)
 			continue
 		}
 		n := w.entry(w.ledger, t.After)
-		w.catalog.Replace(old, n)
 		w.entries[n.ID] = n
 		u.Events = append(u.Events, n)
 	}
+	fresh := slices.Clone(u.Events)
 	for _, c := range corrections {
-		w.catalog.Replace(nil, w.correction(w.ledger, c))
+		fresh = append(fresh, w.correction(w.ledger, c))
 	}
+	w.catalog.Replace(old, fresh)
 	u.Renamed = w.ledger.Renames()
 	u.Moved = w.ledger.Moves(elsewhere) // from all ids that they ever had
 	known := func(path string) bool { return !w.ledger.Feed(path).Modified.IsZero() }
