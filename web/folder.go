@@ -9,10 +9,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/feed"
 	"tocsin/timeline"
@@ -25,10 +30,11 @@ import (
 type Folder struct {
 	Dir  string
 	Site *Site
-	// Progress, if not nil, is called with the number of feeds written so far
-	// and in all.
+	// Progress, if not nil, is called with the number of pages and feeds written so
+	// far and in all.
 	Progress func(done, all int)
 
+	mu       sync.Mutex                   // guards what follows
 	archives map[string]map[string]string // the digest by the file of each archive, by the feed's path
 	now      func() time.Time             // nil: time.Now; replaced by tests
 }
@@ -60,11 +66,14 @@ func (d *Folder) Write(u Update, all bool) error {
 			}
 		}
 	}
-	for i, f := range feeds {
+	for _, f := range feeds {
 		if kind, _, _ := strings.Cut(f.Path, "/"); timeline.TopicKind(kind).Known() {
 			// The page says more than the feed, such as how many events there are.
 			topic(f.Path)
-			if _, err := os.Stat(d.full(f.Path + "/index.html")); errors.Is(err, fs.ErrNotExist) && !all {
+			if all {
+				continue
+			}
+			if _, err := os.Stat(d.full(f.Path + "/index.html")); errors.Is(err, fs.ErrNotExist) {
 				// The pages that name it did not lead to it before.
 				for _, n := range f.Entries {
 					if n.Event == nil {
@@ -76,26 +85,6 @@ func (d *Folder) Write(u Update, all bool) error {
 					}
 				}
 			}
-		}
-		switch {
-		case d.Site.gone(f):
-			if err := d.removeFeed(f.Path); err != nil {
-				return err
-			}
-		case !elsewhere[f.Path]:
-			// No server of files answers with 301: who follows the old address gets
-			// the same bytes there, which name the new one.
-			for _, path := range append([]string{f.Path}, former[f.Path]...) {
-				if err := d.feed(f, path, all); err != nil {
-					return err
-				}
-			}
-			if err := d.archive(f, all); err != nil {
-				return err
-			}
-		}
-		if d.Progress != nil {
-			d.Progress(i+1, len(feeds))
 		}
 	}
 	events := u.Events
@@ -121,15 +110,71 @@ func (d *Folder) Write(u Update, all bool) error {
 	for _, p := range d.Site.always() {
 		paths[p] = true
 	}
-	for _, p := range slices.Sorted(maps.Keys(paths)) {
-		if err := d.document(p); err != nil {
-			return err
+	// Pages first: a feed leads to them.
+	documents := slices.Sorted(maps.Keys(paths))
+	done := 0
+	written := func(err error) error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if done++; err == nil && d.Progress != nil {
+			d.Progress(done, len(documents)+len(feeds))
 		}
+		return err
+	}
+	err := d.each(len(documents), func(i int) error { return written(d.document(documents[i])) })
+	if err != nil {
+		return err
+	}
+	err = d.each(len(feeds), func(i int) error {
+		f := feeds[i]
+		return written(d.place(f, former[f.Path], elsewhere[f.Path], all))
+	})
+	if err != nil {
+		return err
 	}
 	if all {
 		d.sweep()
 	}
 	return nil
+}
+
+// each calls f for 0 to n-1, several at once, until one fails.
+func (d *Folder) each(n int, f func(int) error) error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	var failed atomic.Bool
+	for i := range n {
+		if failed.Load() {
+			break
+		}
+		g.Go(func() error {
+			err := f(i)
+			if err != nil {
+				failed.Store(true)
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// place brings the files of a feed up to date: at its own path and at those that
+// it had before. elsewhere says that its path leads to another feed.
+func (d *Folder) place(f *feed.Feed, before []string, elsewhere, all bool) error {
+	switch {
+	case d.Site.gone(f):
+		return d.removeFeed(f.Path)
+	case elsewhere:
+		return nil
+	}
+	// No server of files answers with 301: who follows the old address gets the
+	// same bytes there, which name the new one.
+	for _, path := range append([]string{f.Path}, before...) {
+		if err := d.feed(f, path, all); err != nil {
+			return err
+		}
+	}
+	return d.archive(f, all)
 }
 
 // sweep takes away the temporary files that a killed process has left, as far as it
@@ -204,7 +249,9 @@ func (d *Folder) removeFeed(path string) error {
 // are, and takes away those that are no more; tidy also those that it does not know
 // of.
 func (d *Folder) archive(f *feed.Feed, tidy bool) error {
+	d.mu.Lock()
 	before := d.archives[f.Path]
+	d.mu.Unlock()
 	is := make(map[string]string)
 	for _, a := range f.Archives() {
 		for _, format := range d.Site.o.Formats {
@@ -239,6 +286,8 @@ func (d *Folder) archive(f *feed.Feed, tidy bool) error {
 			}
 		}
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(is) == 0 {
 		delete(d.archives, f.Path)
 		return nil

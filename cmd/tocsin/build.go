@@ -65,8 +65,9 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	}
 
 	w := newWheel(c, store, queue, live, time.Now, log, nil)
-	reading, writing := t.progress("reading events"), t.progress("writing feeds")
+	reading, writing := t.progress("reading events"), t.progress("writing pages and feeds")
 	w.progress = reading.at
+	w.style.Keep = keepForFolder
 	w.folder = &web.Folder{Dir: *out, Site: w.site, Progress: func(done, all int) {
 		reading.end()
 		writing.at(done, all)

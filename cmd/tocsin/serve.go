@@ -93,6 +93,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		w.now = t.dates
 	}
 	if c.Feeds.Dir != "" {
+		w.style.Keep = keepForFolder
 		w.folder = &web.Folder{Dir: c.Feeds.Dir, Site: w.site, Progress: func(int, int) { system.alive() }}
 	}
 	bar := t.progress("reading events")

@@ -74,6 +74,10 @@ type wheel struct {
 	said    said                        // what could not be done
 }
 
+// keepForFolder is feed.Style.Keep where all feeds are written one after the other,
+// so that an entry is rendered once for all that it stands in.
+const keepForFolder = 384 << 20
+
 // newWheel makes a wheel of a configuration, measured by m if that is not nil. It does
 // no I/O.
 func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, now func() time.Time, log *slog.Logger, m *metrics) *wheel {
