@@ -516,6 +516,10 @@ type Env struct {
 	// with its field and index; c.Site.Timezone is valid. It knows what candidates
 	// mean, which this package does not.
 	CheckFields func(c *Config, fault func(field string, index int, what string))
+	// Check says what else is wrong with a configuration in which nothing else is:
+	// it calls wrong with each key and its fault. It knows the surroundings, and what
+	// cannot change while the program runs.
+	Check func(c *Config, wrong func(key, fault string))
 }
 
 // OSEnv returns the environment and the files of this process.
@@ -600,6 +604,12 @@ func Parse(path string, data []byte, env Env) (*Config, error) {
 		return nil, err
 	}
 	c.resolve()
+	if env.Check != nil {
+		env.Check(&c, func(key, fault string) { d.wrong(key, "%s", fault) })
+		if err := d.err(); err != nil {
+			return nil, err
+		}
+	}
 	return &c, nil
 }
 

@@ -68,8 +68,13 @@ func (f *flags) load() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := f.t.env
-	env.CheckSink, env.CheckFields = checkSink, checkFields
+	return f.t.load(path, nil)
+}
+
+// load reads the configuration at path; check says what else is wrong with it.
+func (t *terminal) load(path string, check func(c *config.Config, wrong func(key, fault string))) (*config.Config, error) {
+	env := t.env
+	env.CheckSink, env.CheckFields, env.Check = checkSink, checkFields, check
 	return config.Load(path, env)
 }
 

@@ -31,6 +31,7 @@ const usage = `Usage:
     tocsin deliveries [-config FILE] list|show ID|retry ID|cancel ID
                                                what was sent, what waits, what failed
     tocsin accept  [-config FILE]              yes to what tocsin holds and does not do by itself
+    tocsin reload  [-config FILE]              the daemon reads its configuration again
     tocsin backup  [-config FILE] FILE         a copy of the state, also while the daemon runs
     tocsin version
 
@@ -74,7 +75,7 @@ func untilSignal() context.Context {
 func run(ctx context.Context, t *terminal, args []string) int {
 	commands := map[string]command{
 		"serve": serve, "build": build, "check": check, "send": send, "deliveries": deliveries,
-		"accept": accept, "backup": backup, "version": printVersion,
+		"accept": accept, "backup": backup, "reload": reload, "version": printVersion,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(t.err, usage)

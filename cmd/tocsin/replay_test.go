@@ -442,7 +442,7 @@ func TestReplayKilled(t *testing.T) {
 			begin := func() *rig {
 				r := newRig(t, fmt.Sprintf("      match: {min_importance: %d}", least), "")
 				// Both write the same bytes, whenever and wherever they run.
-				r.env = []string{asOf + "=2026-11-01T00:00:00Z"}
+				r.env = append(r.env, asOf+"=2026-11-01T00:00:00Z")
 				r.configure(`url: "http://`+r.site+`"`, "url: http://timeline.example")
 				r.sentinel(-1)
 				steps[0].apply(t, r.events, "git")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -84,6 +85,7 @@ func newRig(t testing.TB, sink, extra string) *rig {
 	ports := freePorts(t, 2)
 	r.site, r.admin = ports[0], ports[1]
 	r.config = filepath.Join(dir, "config.yaml")
+	r.env = []string{"RUNTIME_DIRECTORY=" + dir}
 	r.write(r.config, fmt.Sprintf(`
 site: {title: Test, url: "http://%s", authority: "example.org,2025"}
 events: {dir: events}
@@ -120,11 +122,40 @@ func (r *rig) configure(old, new string) {
 	if !strings.Contains(string(text), old) {
 		r.t.Fatalf("the configuration holds no %q", old)
 	}
-	r.write(r.config, strings.Replace(string(text), old, new, 1))
+	r.replace(r.config, strings.Replace(string(text), old, new, 1))
+}
+
+// replace writes a file so that nobody finds half of it.
+func (r *rig) replace(path, text string) {
+	r.t.Helper()
+	r.write(path+".new", text)
+	if err := os.Rename(path+".new", path); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // addSinks adds sinks, as YAML, behind the rig's own.
 func (r *rig) addSinks(yaml string) { r.configure("\nstore:", yaml+"\nstore:") }
+
+// reload asks the daemon to read its configuration again.
+func (r *rig) reload() (out, errout string, code int) {
+	var o, e bytes.Buffer
+	cmd := exec.Command(os.Args[0], "reload", "-config", r.config)
+	cmd.Env = append(append(os.Environ(), asTocsin+"=1"), r.env...)
+	cmd.Stdout, cmd.Stderr = &o, &e
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		r.t.Error(err)
+	}
+	return o.String(), e.String(), cmd.ProcessState.ExitCode()
+}
+
+// reloaded asks likewise, and fails the test where the daemon refuses.
+func (r *rig) reloaded() {
+	r.t.Helper()
+	if out, errout, code := r.reload(); code != exitDone || !strings.HasPrefix(out, "reloaded: ") {
+		r.t.Fatalf("reload: %d %s%s", code, out, errout)
+	}
+}
 
 // freePorts returns n addresses that nobody listens at, no two the same: the system
 // may give a port that was just given back again.

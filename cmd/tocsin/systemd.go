@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
-	"github.com/coreos/go-systemd/v22/daemon"
+	sd "github.com/coreos/go-systemd/v22/daemon"
 )
 
 // supervisor is systemd, which wants to know how the daemon does
@@ -48,11 +48,11 @@ func newSupervisor(log *slog.Logger) *supervisor {
 		return s
 	}
 	s.send = func(state string) error {
-		_, err := daemon.SdNotify(false, state)
+		_, err := sd.SdNotify(false, state)
 		return err
 	}
 	var err error
-	if s.watchdog, err = daemon.SdWatchdogEnabled(false); err != nil {
+	if s.watchdog, err = sd.SdWatchdogEnabled(false); err != nil {
 		log.Warn("the watchdog is not answered", "err", err)
 	}
 	return s
@@ -78,7 +78,7 @@ func (s *supervisor) alive() {
 	s.last = now
 	var states []string
 	if s.watchdog > 0 {
-		states = append(states, daemon.SdNotifyWatchdog)
+		states = append(states, sd.SdNotifyWatchdog)
 	}
 	if s.busy {
 		states = append(states, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", lifeFor.Microseconds()))
@@ -91,7 +91,7 @@ func (s *supervisor) ready() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = false
-	s.notify(daemon.SdNotifyReady)
+	s.notify(sd.SdNotifyReady)
 }
 
 // reloading says that the daemon reads its configuration again; ready ends it.
@@ -99,7 +99,7 @@ func (s *supervisor) reloading() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = true
-	s.notify(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
+	s.notify(sd.SdNotifyReloading, strings.TrimSpace(sd.SdNotifyMonotonicUsec()))
 }
 
 // stopping says that the daemon ends.
@@ -107,7 +107,7 @@ func (s *supervisor) stopping() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text, s.told = "stopping", time.Now()
-	s.notify(daemon.SdNotifyStopping, "STATUS="+s.text)
+	s.notify(sd.SdNotifyStopping, "STATUS="+s.text)
 }
 
 // wantsStatus reports whether a status line may be given now.

@@ -12,9 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/text/language"
-	format "golang.org/x/text/message"
-
 	"tocsin/config"
 	"tocsin/event"
 	"tocsin/feed"
@@ -118,17 +115,15 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, n
 	return w
 }
 
-// run turns the wheel at each hint until ctx ends; the first hint is the
-// watcher's own, at its start. What fails is tried again, with everything. serve
+// run turns a wheel that is loaded at each hint until ctx ends; the first hint is
+// the watcher's own, at its start. What fails is tried again, with everything. serve
 // is called once, as soon as there is something to serve: after the first turn,
-// or before it where that fails and an earlier run has left what to serve.
-func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, serve func()) error {
-	if err := w.load(ctx); err != nil {
-		return err
-	}
+// or before it where that fails, or the folder is lost, and an earlier run has left
+// what to serve.
+func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bool, serve func()) {
 	known := !w.ledger.First()
 	serve = sync.OnceFunc(serve)
-	if known && lost {
+	if known && lost() {
 		serve() // no hint comes before the folder is back
 	}
 	beat := time.NewTicker(w.beat)
@@ -141,6 +136,9 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, ser
 		case <-beat.C:
 			w.alive()
 			w.status(ctx)
+			if known && lost() {
+				serve()
+			}
 			switch {
 			case w.accepted(ctx):
 				where.All = true
@@ -148,14 +146,14 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, ser
 				continue
 			}
 		case <-ctx.Done():
-			return nil
+			return
 		}
 		failed := time.Duration(0) // how long to wait after a failed turn
 		for {
 			began := time.Now()
 			again, err := w.turn(ctx, where)
 			if ctx.Err() != nil {
-				return nil
+				return
 			}
 			w.metrics.turned(time.Since(began), again != nil, err)
 			w.count()
@@ -181,7 +179,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost bool, ser
 				break
 			}
 			if !w.pause(ctx, wait, beat.C) {
-				return nil
+				return
 			}
 			// What came meanwhile is looked at in the same turn.
 			select {
@@ -594,21 +592,4 @@ func (w *wheel) ready(s watch.State) error {
 		return errors.New("the first look at the events folder is not done yet")
 	}
 	return nil
-}
-
-// summary says in a line how the wheel does, and how many deliveries wait.
-func (w *wheel) summary(s watch.State, waiting int) string {
-	p := format.NewPrinter(language.English)
-	count := func(n int, one, many string) string {
-		if n == 1 {
-			many = one
-		}
-		return p.Sprintf("%d ", n) + many
-	}
-	text := count(w.catalog.Len(), "event", "events") + ", " + count(w.site.Feeds(), "feed", "feeds") + ", " +
-		count(waiting, "delivery", "deliveries") + " waiting"
-	if err := w.ready(s); err != nil {
-		text += "; " + err.Error()
-	}
-	return text
 }

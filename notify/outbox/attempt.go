@@ -327,7 +327,7 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 		return fmt.Errorf("delivery %s: recording that it is %s: %w", d.ID, v.state, err)
 	}
 	if v.gone && d.sink.close(v.reason) {
-		o.log.WarnContext(ctx, "the sink is gone; it gets nothing more until tocsin restarts", "sink", d.Sink, "error", v.reason)
+		o.log.WarnContext(ctx, "the sink is gone; it gets nothing more until its url is put right and: tocsin reload", "sink", d.Sink, "error", v.reason)
 	}
 	attrs := append(d.attrs(), "attempts", attempts)
 	if a != nil {
@@ -383,7 +383,7 @@ func (d *taken) attrs() []any {
 
 // goneEarlier is why a delivery to a sink that is gone fails.
 func goneEarlier(d *taken) string {
-	return fmt.Sprintf("the sink's url is no more (%s), and gets nothing until tocsin restarts; put it right, restart, then: tocsin deliveries retry %s",
+	return fmt.Sprintf("the sink's url is no more (%s), and gets nothing until: tocsin reload; put it right, reload, then: tocsin deliveries retry %s",
 		d.sink.end(), d.ID)
 }
 

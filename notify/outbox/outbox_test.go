@@ -512,7 +512,7 @@ func TestGone(t *testing.T) {
 	r.becomes(r.plan("a", about("e"))[0], Failed)
 	id := r.plan("a", about("f"))[0]
 	rec := r.becomes(id, Failed)
-	if rec.Tries != 0 || !strings.HasPrefix(rec.Error, "the sink's url is no more (refused: 410 Gone), and gets nothing until tocsin restarts") || !strings.HasSuffix(rec.Error, "tocsin deliveries retry "+id) {
+	if rec.Tries != 0 || !strings.HasPrefix(rec.Error, "the sink's url is no more (refused: 410 Gone), and gets nothing until: tocsin reload") || !strings.HasSuffix(rec.Error, "tocsin deliveries retry "+id) {
 		t.Errorf("shown as %+v", rec)
 	}
 	if len(s.calls) != 1 {
