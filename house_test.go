@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"event":          {},
 	"lint":           {"event"},
 	"watch":          {},
+	"survey":         {"event"},
 	"timeline":       {"event"},
 	"ledger":         {"event", "timeline"},
 	"feed":           {"event", "timeline"},
@@ -31,7 +32,7 @@ var arrows = map[string][]string{
 	"bench/generate": {},
 	"bench/measure":  {"bench/generate"},
 	"cmd/tocsin": {"config", "event", "feed", "ledger", "lint", "notify", "notify/outbox", "notify/sink",
-		"timeline", "watch", "web"},
+		"survey", "timeline", "watch", "web"},
 }
 
 // TestArrows reads the imports of every Go file, of all systems and build tags.

@@ -218,7 +218,7 @@ func lintOptions(c *config.Config) lint.Options {
 	}
 	for field, candidates := range c.Events.Fields {
 		for _, key := range candidates {
-			if !strings.ContainsAny(key, ".") {
+			if !strings.ContainsAny(key, ".:=") { // a key at the top
 				o.Keys[field] = append(o.Keys[field], key)
 			}
 		}

@@ -22,13 +22,19 @@ type flags struct {
 // newFlags returns the flags that commands share. synopsis is the usage line
 // behind the command's name, about what the command does.
 func newFlags(t *terminal, name, synopsis, about string) *flags {
+	f := bareFlags(t, name, synopsis, about)
+	f.config = f.String("config", "", "configuration `FILE` (default config.yaml here, else /etc/tocsin/config.yaml)")
+	return f
+}
+
+// bareFlags returns those of a command that has no configuration yet.
+func bareFlags(t *terminal, name, synopsis, about string) *flags {
 	f := &flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), t: t}
 	f.SetOutput(io.Discard) // parse says what there is to say
 	f.Usage = func() {
 		fmt.Fprintf(f.Output(), "Usage: tocsin %s %s\n\n%s\n\n", name, synopsis, about)
 		f.PrintDefaults()
 	}
-	f.config = f.String("config", "", "configuration `FILE` (default config.yaml here, else /etc/tocsin/config.yaml)")
 	return f
 }
 

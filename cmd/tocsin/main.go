@@ -24,6 +24,7 @@ import (
 const version = "0.1.0"
 
 const usage = `Usage:
+    tocsin init    [-o FILE] DIR               a configuration for a folder of Markdown
     tocsin serve   [-config FILE]              watch, publish, notify, serve
     tocsin build   [-config FILE] [-out DIR]   feeds and pages into a folder, once
     tocsin check   [-config FILE] [PATH...]    faults in events and configuration
@@ -74,7 +75,7 @@ func untilSignal() context.Context {
 // run runs the command that args name and returns its exit code.
 func run(ctx context.Context, t *terminal, args []string) int {
 	commands := map[string]command{
-		"serve": serve, "build": build, "check": check, "send": send, "deliveries": deliveries,
+		"init": initialize, "serve": serve, "build": build, "check": check, "send": send, "deliveries": deliveries,
 		"accept": accept, "backup": backup, "reload": reload, "version": printVersion,
 	}
 	if len(args) == 0 {
