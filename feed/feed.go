@@ -108,6 +108,12 @@ type Feed struct {
 	archive  string   // the name of this one; empty for the current document
 }
 
+// Document names one document: the current one of a feed or an archive of it.
+type Document struct{ Path, Query, Archive string }
+
+// Document names what the feed is a document of.
+func (f *Feed) Document() Document { return Document{f.Path, f.query, f.archive} }
+
 // ID is the feed's own tag: URI. All documents of one feed have it.
 func (f *Feed) ID() string {
 	id := "tag:" + f.style.Authority + ":feeds/" + escapePath(f.Path)

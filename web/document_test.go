@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -153,12 +154,12 @@ func TestPagesFollow(t *testing.T) {
 	}
 	// The bytes that are kept are bounded.
 	var x pageIndex
-	v, err := newVariant(bytes.Repeat([]byte("x"), 1<<20))
+	v, err := newVariant(bytes.Repeat([]byte("x"), 1<<20), make(http.Header))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 40 {
-		x.keep(fmt.Sprint(i), &made{v, htmlType})
+		x.keep(fmt.Sprint(i), v)
 		if x.get(fmt.Sprint(i)) == nil {
 			t.Errorf("%d was not kept", i)
 		}

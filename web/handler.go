@@ -59,7 +59,7 @@ func (s *Site) serveDocument(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var doc *document
-	var m *made
+	var m *variant
 	var err error
 	switch {
 	case path == "find/" && r.URL.RawQuery != "":
@@ -83,14 +83,14 @@ func (s *Site) serveDocument(w http.ResponseWriter, r *http.Request) {
 
 // kept returns what stands at a path, ready to be served where there is something.
 // However many ask at once, it is made once, and kept until the next Update.
-func (s *Site) kept(path string) (*document, *made, error) {
+func (s *Site) kept(path string) (*document, *variant, error) {
 	x := s.indexed() // before anything is read: what is made of later events is not kept as its own
 	if m := x.pages.get(path); m != nil {
 		return nil, m, nil
 	}
 	type answer struct {
 		doc *document
-		m   *made
+		m   *variant
 	}
 	v, err, _ := s.making.Do(fmt.Sprintf("document %p %q", x, path), func() (any, error) {
 		doc, m, err := ready(s.document(path))
@@ -106,29 +106,31 @@ func (s *Site) kept(path string) (*document, *made, error) {
 }
 
 // ready compresses a document that is one.
-func ready(doc *document, err error) (*document, *made, error) {
+func ready(doc *document, err error) (*document, *variant, error) {
 	if err != nil || doc.status != http.StatusOK {
 		return doc, nil, err
 	}
-	v, err := newVariant(doc.body)
-	if err != nil {
-		return nil, nil, err
-	}
-	return doc, &made{v, doc.mime}, nil
+	v, err := newVariant(doc.body, documentHeaders(doc))
+	return doc, v, err
 }
 
-func (s *Site) send(w http.ResponseWriter, r *http.Request, m *made) {
-	h := w.Header()
+// documentHeaders are those of a document that is found.
+func documentHeaders(doc *document) http.Header {
+	h := make(http.Header)
 	pageHeaders(h)
-	h.Set("Content-Type", m.mime)
+	h.Set("Content-Type", doc.mime)
 	h.Set("Cache-Control", pageCache)
-	switch m.mime {
+	switch doc.mime {
 	case opmlType:
 		h.Set("Cache-Control", feedCache)
 	case htmlType:
 	default:
 		h.Set("Cache-Control", fixedCache)
 	}
+	return h
+}
+
+func (s *Site) send(w http.ResponseWriter, r *http.Request, m *variant) {
 	// No feed's time is a page's: it may change with an event that is too old for
 	// all feeds. The entity tag says it all.
 	m.serve(w, r, time.Time{})

@@ -561,35 +561,29 @@ type pageIndex struct {
 	listOf []name
 
 	mu    sync.Mutex
-	made  map[string]*made // by path
+	made  map[string]*variant // by path
 	bytes int
-}
-
-// made is a document as it is served.
-type made struct {
-	*variant
-	mime string
 }
 
 // keptDocuments bounds the bytes that are kept; a site of 5,000 events has some
 // 60 MB, nearly all of it asked for rarely.
 const keptDocuments = 16 << 20
 
-func (p *pageIndex) get(path string) *made {
+func (p *pageIndex) get(path string) *variant {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.made[path]
 }
 
-func (p *pageIndex) keep(path string, m *made) {
+func (p *pageIndex) keep(path string, v *variant) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	size := len(m.plain) + len(m.gzip)
+	size := len(v.plain.body) + len(v.gzip.body)
 	if p.bytes += size; p.bytes > keptDocuments || p.made == nil {
-		p.made, p.bytes = make(map[string]*made), size
+		p.made, p.bytes = make(map[string]*variant), size
 	}
 	if size <= keptDocuments {
-		p.made[path] = m
+		p.made[path] = v
 	}
 }
 

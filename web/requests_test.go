@@ -25,13 +25,13 @@ func TestRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := newVariant(plain)
+	v, err := newVariant(plain, make(http.Header))
 	if err != nil {
 		t.Fatal(err)
 	}
 	values := strings.NewReplacer(
 		"{tag}", `"`+v.hash+`"`, "{gzip}", `"`+v.hash+`-gzip"`, "{hash}", v.hash,
-		"{len}", strconv.Itoa(len(plain)), "{glen}", strconv.Itoa(len(v.gzip)),
+		"{len}", strconv.Itoa(len(plain)), "{glen}", strconv.Itoa(len(v.gzip.body)),
 		"{at}", at.Format(http.TimeFormat), "{before}", at.Add(-time.Second).Format(http.TimeFormat),
 		"{after}", at.Add(time.Hour).Format(http.TimeFormat),
 	)

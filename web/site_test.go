@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -237,8 +236,6 @@ func TestOPML(t *testing.T) {
 		t.Errorf("of nothing: %d", r.StatusCode)
 	}
 }
-
-func same(a, b []byte) bool { return len(a) > 0 && bytes.Equal(a, b) && &a[0] == &b[0] }
 
 // one is what a turn of one entry replaces; nil is none.
 func one(n *feed.Entry) []*feed.Entry {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,28 +15,38 @@ import (
 	"tocsin/feed"
 )
 
-// variantKey names the bytes of one feed in one format at one moment.
+// variantKey names the bytes of one document of a feed in one format at one moment.
 type variantKey struct {
-	url, digest string
-	updated     int64 // a feed that is as it was once has a later time than then
-	format      feed.Format
+	document feed.Document
+	digest   string
+	updated  int64 // a feed that is as it was once has a later time than then
+	format   feed.Format
 }
 
-// variant is a feed's bytes, plain and compressed, with their validator.
+// variant is the bytes of a feed or a page, plain and compressed, with their
+// validator, and what of the answer's header depends on nothing else. It is not
+// changed once it is made, and its headers are shared by all answers.
 type variant struct {
-	plain, gzip []byte
+	plain, gzip encoding
 	hash        string
+	header      http.Header
+}
+
+// encoding is a variant's bytes in one encoding.
+type encoding struct {
+	body         []byte
+	tag, length  []string
+	contentCoded []string // Content-Encoding; nil for plain bytes
 }
 
 // variant returns the bytes of a feed. However many ask at once, they are made
 // once.
 func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
-	key := variantKey{f.URL(format), f.Digest, f.Updated.UnixNano(), format}
+	key := variantKey{f.Document(), f.Digest, f.Updated.UnixNano(), format}
 	if v, ok := s.variants.Get(key); ok {
-		s.o.Kept()
 		return v, nil
 	}
-	v, err, _ := s.making.Do(fmt.Sprintf("%q %s %d %s", key.url, key.digest, key.updated, key.format), func() (any, error) {
+	v, err, _ := s.making.Do(fmt.Sprintf("%q %s %d %s", key.document, key.digest, key.updated, key.format), func() (any, error) {
 		if v, ok := s.variants.Get(key); ok {
 			return v, nil // made between the look above and now
 		}
@@ -43,9 +54,8 @@ func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
 		if err != nil {
 			return nil, err
 		}
-		v, err := newVariant(plain)
+		v, err := newVariant(plain, feedHeaders(f, format))
 		if err == nil {
-			s.o.Rendered(format, len(plain))
 			s.variants.Add(key, v)
 		}
 		return v, err
@@ -56,7 +66,7 @@ func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
 	return v.(*variant), nil
 }
 
-func newVariant(plain []byte) (*variant, error) {
+func newVariant(plain []byte, header http.Header) (*variant, error) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	if _, err := z.Write(plain); err != nil {
@@ -66,41 +76,94 @@ func newVariant(plain []byte) (*variant, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(plain)
-	return &variant{plain: plain, gzip: b.Bytes(), hash: hex.EncodeToString(sum[:16])}, nil
+	hash := hex.EncodeToString(sum[:16])
+	header.Add("Vary", "Accept-Encoding")
+	header.Set("Accept-Ranges", "bytes")
+	length := func(body []byte) []string { return []string{strconv.Itoa(len(body))} }
+	return &variant{
+		plain: encoding{plain, []string{`"` + hash + `"`}, length(plain), nil},
+		// Compressed, the bytes are others, so is their tag.
+		gzip:   encoding{b.Bytes(), []string{`"` + hash + `-gzip"`}, length(b.Bytes()), []string{"gzip"}},
+		hash:   hash,
+		header: header,
+	}, nil
 }
 
 // serve answers a request with the variant that the client takes best. The
 // validators are strong (RFC 9110, section 8.8): the entity tag is the content's
 // hash, with a suffix where the content is compressed.
 func (v *variant) serve(w http.ResponseWriter, r *http.Request, modified time.Time) {
-	body, tag := v.plain, `"`+v.hash+`"`
 	h := w.Header()
+	for name, values := range v.header {
+		h[name] = values
+	}
+	if ofBytes(r.Header["Range"]) || len(r.Header["If-Match"]) > 0 || len(r.Header["If-Unmodified-Since"]) > 0 {
+		v.servePart(w, r, modified)
+		return
+	}
+	e := &v.plain
+	if acceptsGzip(r.Header["Accept-Encoding"]) {
+		e = &v.gzip
+	}
+	h["Etag"] = e.tag
+	if v.has(r, modified) {
+		delete(h, "Content-Type")
+		delete(h, "Accept-Ranges")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if !modified.IsZero() {
+		h["Last-Modified"] = []string{modified.UTC().Format(http.TimeFormat)}
+	}
+	h["Content-Length"] = e.length
+	if e.contentCoded != nil {
+		h["Content-Encoding"] = e.contentCoded
+	}
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(e.body) // the client is gone
+	}
+}
+
+// ofBytes says that a Range header asks for a range of bytes. What asks for another
+// unit is answered with everything (RFC 9110, section 14.2).
+func ofBytes(values []string) bool {
+	if len(values) == 0 {
+		return false
+	}
+	unit, _, _ := strings.Cut(values[0], "=")
+	return strings.EqualFold(strings.TrimSpace(unit), "bytes")
+}
+
+// has says that the client has these bytes already (RFC 9110, sections 13.1.2 and
+// 13.1.3), whatever encoding it or a proxy between wrote behind the hash.
+func (v *variant) has(r *http.Request, modified time.Time) bool {
+	if tags := r.Header["If-None-Match"]; len(tags) > 0 {
+		return slices.ContainsFunc(tags, func(t string) bool { return strings.Contains(t, v.hash) || strings.TrimSpace(t) == "*" })
+	}
+	since := r.Header.Get("If-Modified-Since")
+	if since == "" || modified.IsZero() {
+		return false
+	}
+	t, err := http.ParseTime(since)
+	return err == nil && !modified.Truncate(time.Second).After(t)
+}
+
+// servePart answers requests for a part, and such as may be answered with 412. Both
+// are for plain content: a part of compressed content is of no use to anybody.
+func (v *variant) servePart(w http.ResponseWriter, r *http.Request, modified time.Time) {
 	r = r.Clone(r.Context())
-	if unit, _, _ := strings.Cut(r.Header.Get("Range"), "="); !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
-		// What asks for another unit is answered with everything (RFC 9110, section
-		// 14.2); http.ServeContent would refuse it.
-		r.Header.Del("Range")
+	if !ofBytes(r.Header["Range"]) {
+		r.Header.Del("Range") // http.ServeContent would refuse it
 	}
-	h.Add("Vary", "Accept-Encoding")
-	// A part of compressed content is of no use to anybody, so a request for a
-	// part is one for plain content; so is one that may be answered with 412,
-	// which has no content of the length said here.
-	if acceptsGzip(r.Header.Values("Accept-Encoding")) && r.Header.Get("Range") == "" &&
-		r.Header.Get("If-Match") == "" && r.Header.Get("If-Unmodified-Since") == "" {
-		body, tag = v.gzip, `"`+v.hash+`-gzip"`
-		h.Set("Content-Encoding", "gzip")
-		h.Set("Content-Length", strconv.Itoa(len(body)))
-	}
-	h.Set("ETag", tag)
+	w.Header()["Etag"] = v.plain.tag
 	// The list may be in several lines, of which http.ServeContent reads the first.
-	if inm := strings.Join(r.Header.Values("If-None-Match"), ", "); strings.Contains(inm, v.hash) {
-		// The client has these bytes, whatever encoding it or a proxy between
-		// wrote behind the hash.
-		r.Header.Set("If-None-Match", tag)
-	} else if inm != "" {
-		r.Header.Set("If-None-Match", inm)
+	if tags := strings.Join(r.Header.Values("If-None-Match"), ", "); strings.Contains(tags, v.hash) {
+		r.Header.Set("If-None-Match", v.plain.tag[0])
+	} else if tags != "" {
+		r.Header.Set("If-None-Match", tags)
 	}
-	http.ServeContent(w, r, "", modified, bytes.NewReader(body))
+	http.ServeContent(w, r, "", modified, bytes.NewReader(v.plain.body))
 }
 
 // acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3).
@@ -133,9 +196,14 @@ const feedCache = "public, max-age=300, stale-while-revalidate=3600, stale-if-er
 // to ask again only for what has changed (Fetch Standard, section 3.2). A redirect
 // without this would end their way.
 func allowOthers(h http.Header) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "ETag, Last-Modified, Link, Content-Range")
+	h["Access-Control-Allow-Origin"], h["Access-Control-Expose-Headers"] = anyOrigin, exposed
 }
+
+// Shared by all answers.
+var (
+	anyOrigin = []string{"*"}
+	exposed   = []string{"ETag, Last-Modified, Link, Content-Range"}
+)
 
 // preflight answers the question of a browser whether such a program may send
 // these headers, which are not among those that everybody may.
@@ -190,7 +258,13 @@ func (s *Site) serveFeed(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	h := w.Header()
+	v.serve(w, r, f.Modified)
+}
+
+// feedHeaders are those of a feed that is found.
+func feedHeaders(f *feed.Feed, format feed.Format) http.Header {
+	h := make(http.Header)
+	allowOthers(h)
 	h.Set("Content-Type", format.MediaType())
 	h.Set("Cache-Control", feedCache)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -198,7 +272,7 @@ func (s *Site) serveFeed(w http.ResponseWriter, r *http.Request) {
 	if hub := f.Hub(); hub != "" {
 		h.Add("Link", fmt.Sprintf(`<%s>; rel="hub"`, hub)) // WebSub, section 4
 	}
-	v.serve(w, r, f.Modified)
+	return h
 }
 
 // refuse answers a query that names nothing valid with the reason.
