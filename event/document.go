@@ -6,16 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/BurntSushi/toml"
 	"github.com/adrg/frontmatter"
 	"go.yaml.in/yaml/v4"
 )
@@ -187,7 +183,7 @@ func tidy(n *yaml.Node, offset, depth int) error {
 	case n.Kind == yaml.AliasNode:
 		return fault(n.Line, "YAML aliases (*"+n.Value+") are not supported; write the value out")
 	case depth > maxDepth:
-		return fault(n.Line, fmt.Sprintf("front matter nested more than %d levels deep", maxDepth))
+		return tooDeep(n.Line)
 	}
 	for _, c := range n.Content {
 		if err := tidy(c, offset, depth+1); err != nil {
@@ -237,79 +233,6 @@ func yamlFault(err error, offset int) error {
 	}
 	msg = strings.TrimPrefix(strings.Join(strings.Fields(yamlLine.ReplaceAllString(msg, "")), " "), "yaml: ")
 	return fault(line+offset, "the front matter is not valid YAML: "+msg+"; is a text with a colon or quote not in quotes?")
-}
-
-func parseTOML(front []byte, offset int) (*yaml.Node, error) {
-	values := map[string]any{}
-	if err := toml.Unmarshal(front, &values); err != nil {
-		line, msg := 1, err.Error()
-		var pe toml.ParseError
-		if errors.As(err, &pe) {
-			line, msg = pe.Position.Line, pe.Message
-		}
-		return nil, fault(line+offset, "the front matter is not valid TOML: "+msg)
-	}
-	return tomlNode(values, offset+1, 0)
-}
-
-// tomlNode turns decoded TOML into the tree that YAML is read into. TOML's
-// decoder keeps no lines for values, so they all have the front matter's first;
-// keys are sorted, so that a map that stands for a list is one list everywhere.
-func tomlNode(v any, line, depth int) (*yaml.Node, error) {
-	if depth > maxDepth {
-		return nil, fault(line, fmt.Sprintf("front matter nested more than %d levels deep", maxDepth))
-	}
-	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Line: line}
-	add := func(v any) error {
-		c, err := tomlNode(v, line, depth+1)
-		n.Content = append(n.Content, c)
-		return err
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		n.Kind, n.Tag = yaml.MappingNode, "!!map"
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: k, Line: line})
-			if err := add(v[k]); err != nil {
-				return nil, err
-			}
-		}
-	case []map[string]any:
-		n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
-		for _, item := range v {
-			if err := add(item); err != nil {
-				return nil, err
-			}
-		}
-	case []any:
-		n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
-		for _, item := range v {
-			if err := add(item); err != nil {
-				return nil, err
-			}
-		}
-	case time.Time:
-		n.Value = tomlTime(v)
-	case bool:
-		n.Tag, n.Value = "!!bool", strconv.FormatBool(v)
-	default:
-		n.Value = fmt.Sprint(v)
-	}
-	return n, nil
-}
-
-// tomlTime writes TOML's dates as YAML files have them. The decoder marks local
-// dates by the names of their locations.
-func tomlTime(t time.Time) string {
-	switch t.Location().String() {
-	case "date-local":
-		return t.Format(time.DateOnly)
-	case "datetime-local":
-		return t.Format("2006-01-02T15:04:05")
-	case "time-local":
-		return t.Format(time.TimeOnly)
-	}
-	return t.Format(time.RFC3339Nano)
 }
 
 // surrogates matches the escapes of JSON's strings: pairs and single halves of

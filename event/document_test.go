@@ -142,9 +142,9 @@ func TestOtherFaults(t *testing.T) {
 		{"TOML, a key twice", "+++\ntitle = 'a'\ntitle = 'b'\n+++\n", "3: the front matter is not valid TOML: Key 'title' has already been defined."},
 		{"TOML, a value that ends at the line's end", "+++\n0=0b\n+++", "2: the front matter is not valid TOML: not a binary number: '0b\\n'"},
 		{"TOML with YAML in it", "+++\ntitle: a\n+++\n", "2: the front matter is not valid TOML: expected '.' or '=', but got ':' instead"},
-		{"TOML, type", "+++\n\ntitle = 'a'\ndate = 5\n+++\n", `2: date is "5"; it must be a date such as 2025-01-28 or 2025-01-28T09:30:00Z`},
+		{"TOML, type", "+++\n\ntitle = 'a'\ndate = 5\n+++\n", `4: date is "5"; it must be a date such as 2025-01-28 or 2025-01-28T09:30:00Z`},
 		{"TOML, no title", "\n+++\ndate = 2025-01-28\n+++\n", `3: no title`},
-		{"TOML, deep", "+++\ntitle = 'a'\nx = " + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "\n+++\n", "2: front matter nested more than 32 levels deep"},
+		{"TOML, deep", "+++\ntitle = 'a'\nx = " + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "\n+++\n", "3: front matter nested more than 32 levels deep"},
 		{"JSON without value", "{\n \"title\": \"a\",\n \"x\": }\n", "3: the front matter is not valid JSON: invalid character '}' looking for beginning of value"},
 		{"JSON, comma before the end", "\n{\n \"title\": \"a\",\n}\n", "4: the front matter is not valid JSON: invalid character '}' looking for beginning of object key string"},
 		{"JSON, string over lines", "{\n \"title\": \"a\nb\"}\n", "2: the front matter is not valid JSON: invalid character '\\n' in string literal"},
@@ -204,7 +204,7 @@ Body.`)
 			t.Errorf("%s is %s, want %s", value, e.Date, want)
 		}
 	}
-	wantFault(t, Dialect{}, "a.md", "+++\ntitle = 'a'\ndate = 09:30:00\n+++\n", `a.md:2: date is "09:30:00"; it must be a date such as 2025-01-28 or 2025-01-28T09:30:00Z`)
+	wantFault(t, Dialect{}, "a.md", "+++\ntitle = 'a'\ndate = 09:30:00\n+++\n", `a.md:3: date is "09:30:00"; it must be a date such as 2025-01-28 or 2025-01-28T09:30:00Z`)
 }
 
 func TestJSON(t *testing.T) {
