@@ -132,9 +132,8 @@ type Events struct {
 	// status also under verification_status, expires nowhere.
 	Fields map[string][]string `yaml:"fields"`
 
-	// Split cuts one text that stands for a list of tags or actors: at this, or,
-	// where it is blank, at white space. Default: empty, it is one name.
-	Split string `yaml:"split"`
+	// Split cuts one text that stands for a list of names.
+	Split Split `yaml:"split"`
 
 	// ImportanceWords gives words an importance, 1 to 10. The keys are in lower
 	// case: words compare without regard to case. Default: none.
@@ -155,6 +154,15 @@ type Events struct {
 
 	// Aliases join spellings.
 	Aliases Aliases `yaml:"aliases"`
+}
+
+// Split says at what one text is cut that stands for a list: at this, or, where it is
+// blank, at white space.
+type Split struct {
+	// Tags of events. Default: empty, one text is one name.
+	Tags string `yaml:"tags"`
+	// Actors of events. Default: empty, one text is one name.
+	Actors string `yaml:"actors"`
 }
 
 // Aliases map another spelling to the name that is used for it.

@@ -52,7 +52,7 @@ func TestPathCandidate(t *testing.T) {
 }
 
 func TestConstant(t *testing.T) {
-	d := Dialect{Split: ",", Fields: map[string][]string{
+	d := Dialect{TagSplit: ",", Fields: map[string][]string{
 		"importance": {"importance", "=7"}, "tags": {"=road, rail"}, "status": {"state", "=open"}, "location": {"=a = b"}, "draft": {"=no"},
 	}}
 	e := mustReadIn(t, d, "a.md", front("importance: 3"))
@@ -160,14 +160,21 @@ func TestSplit(t *testing.T) {
 		{", ", "a,b, c", []string{"a,b", "c"}},
 		{"|", "|-\n  a|\n  b", []string{"a", "b"}},
 	} {
-		e := mustReadIn(t, Dialect{Split: test.split}, "a.md", front("tags: "+test.value+"\nlocation: a, b;c|d"))
+		e := mustReadIn(t, Dialect{TagSplit: test.split}, "a.md", front("tags: "+test.value+"\nlocation: a, b;c|d"))
 		wantList(t, "at "+test.split, e.Tags, test.want...)
 		if e.Location != "a, b;c|d" {
 			t.Errorf("location %q", e.Location)
 		}
 	}
+	d := Dialect{TagSplit: ",", ActorSplit: " "}
+	e := mustReadIn(t, d, "a.md", front("tags: a b, c\nactors: a b, c"))
+	wantList(t, "tags", e.Tags, "a b", "c")
+	wantList(t, "actors", e.Actors, "a", "b,", "c")
+	if p := NewReader(d).Places("a.md", []byte(front("tags: a b, c"))); len(p.Tags) != 2 || p.Tags[1] != (Spelling{"c", 4}) {
+		t.Errorf("places %v", p.Tags)
+	}
 	// Aliases are of the parts.
-	e := mustReadIn(t, Dialect{Split: ",", TagAliases: map[string]string{"railway": "rail"}}, "a.md", front("tags: road, Railway"))
+	e = mustReadIn(t, Dialect{TagSplit: ",", TagAliases: map[string]string{"railway": "rail"}}, "a.md", front("tags: road, Railway"))
 	wantList(t, "tags", e.Tags, "road", "rail")
 }
 

@@ -31,9 +31,9 @@ type Dialect struct {
 	// heading of a level (heading:1), or the paragraph of a number (paragraph:1),
 	// in the body.
 	Fields map[string][]string
-	// Split cuts one text that stands for a list of tags or actors: at this, or,
+	// TagSplit and ActorSplit cut one text that stands for a list: at this, or,
 	// where it is blank, at white space. Empty: it is one name.
-	Split string
+	TagSplit, ActorSplit string
 	// ImportanceWords gives numbers for words, without regard to case.
 	ImportanceWords map[string]int
 	// ImportanceDefault is for events that say none; 0 leaves them without.
@@ -164,8 +164,8 @@ func (r *Reader) read(path string, data []byte) (*Event, *Error) {
 		Importance: t.importance(),
 		Status:     t.status(),
 		Location:   t.text("location"),
-		Tags:       t.names("tags", r.tags),
-		Actors:     t.names("actors", r.actors),
+		Tags:       t.names("tags", r.dialect.TagSplit, r.tags),
+		Actors:     t.names("actors", r.dialect.ActorSplit, r.actors),
 		Sources:    t.sources(),
 		Draft:      t.bool("draft"),
 		Expires:    t.moment(t.date("expires")),
@@ -403,14 +403,14 @@ func texts(n *yaml.Node) []string {
 }
 
 // names returns a list of names after aliases, each once by Key.
-func (t *tree) names(field string, aliases map[string]string) []string {
+func (t *tree) names(field, split string, aliases map[string]string) []string {
 	n := t.find(field)
 	if n == nil {
 		return nil
 	}
 	var names []string
 	seen := make(map[string]bool)
-	for _, s := range t.listed(n) {
+	for _, s := range listed(n, split) {
 		if to, ok := aliases[Key(s)]; ok {
 			s = to
 		}
@@ -428,18 +428,18 @@ func (t *tree) names(field string, aliases map[string]string) []string {
 	return names
 }
 
-// listed returns the texts of a list, which may be written as one text.
-func (t *tree) listed(n *yaml.Node) []string {
+// listed returns the texts of a list, which may be written as one text that split
+// cuts.
+func listed(n *yaml.Node, split string) []string {
 	all := texts(n)
-	sep := t.r.dialect.Split
-	if sep == "" || n.Kind != yaml.ScalarNode || len(all) == 0 {
+	if split == "" || n.Kind != yaml.ScalarNode || len(all) == 0 {
 		return all
 	}
-	if strings.TrimSpace(sep) == "" {
+	if strings.TrimSpace(split) == "" {
 		return strings.Fields(all[0])
 	}
 	var parts []string
-	for part := range strings.SplitSeq(all[0], sep) {
+	for part := range strings.SplitSeq(all[0], split) {
 		if part = strings.TrimSpace(part); part != "" {
 			parts = append(parts, part)
 		}

@@ -63,7 +63,7 @@ func (r *Reader) Places(path string, data []byte) Places {
 			p.Fields[field] = Place{Line: n.Line, Shape: shapeOf(n), Text: line(n.Value)}
 		}
 	}
-	p.Tags, p.Actors = spellings(t.find("tags"), t.listed), spellings(t.find("actors"), t.listed)
+	p.Tags, p.Actors = spellings(t.find("tags"), r.dialect.TagSplit), spellings(t.find("actors"), r.dialect.ActorSplit)
 
 	if n := t.find("sources"); n != nil && len(t.sources()) > 0 {
 		p.Sources = sourceLines(n)
@@ -107,9 +107,8 @@ func shapeOf(n *yaml.Node) Shape {
 	return List
 }
 
-// spellings returns the names of a value, each with its line; names are those of
-// one that is no list.
-func spellings(n *yaml.Node, names func(*yaml.Node) []string) []Spelling {
+// spellings returns the names of a value, each with its line.
+func spellings(n *yaml.Node, split string) []Spelling {
 	if n == nil {
 		return nil
 	}
@@ -117,12 +116,12 @@ func spellings(n *yaml.Node, names func(*yaml.Node) []string) []Spelling {
 	if n.Kind == yaml.SequenceNode {
 		var all []Spelling
 		for _, c := range n.Content {
-			all = append(all, spellings(c, texts)...)
+			all = append(all, spellings(c, "")...)
 		}
 		return all
 	}
 	var all []Spelling
-	for _, s := range names(n) {
+	for _, s := range listed(n, split) {
 		all = append(all, Spelling{s, at})
 	}
 	return all

@@ -23,7 +23,7 @@ import (
 
 func dialect(c *config.Config) event.Dialect {
 	return event.Dialect{
-		Fields: c.Events.Fields, Split: c.Events.Split,
+		Fields: c.Events.Fields, TagSplit: c.Events.Split.Tags, ActorSplit: c.Events.Split.Actors,
 		ImportanceWords: c.Events.ImportanceWords, ImportanceDefault: c.Events.ImportanceDefault, StatusWords: c.Events.StatusWords,
 		DateLayouts: c.Events.DateLayouts, Zone: zone(c.Site.Timezone),
 		TagAliases: c.Events.Aliases.Tags, ActorAliases: c.Events.Aliases.Actors,
