@@ -310,39 +310,41 @@ func (s *surveyor) statusWords() {
 	}
 }
 
-// split finds out at what texts are cut that stand for lists of tags.
+// split finds out at what texts are cut that stand for lists of names.
 func (s *surveyor) split() {
+	s.p.Dialect.TagSplit = s.splitOf("tags")
+	s.p.Dialect.ActorSplit = s.splitOf("actors")
+}
+
+func (s *surveyor) splitOf(field string) string {
 	counts := make(map[string]int)
 	whole, words := make(map[string]int), make(map[string]int)
-	for _, field := range []string{"tags", "actors"} {
-		for _, key := range s.p.Dialect.Fields[field] {
-			u := s.key(key)
-			if u == nil {
+	for _, key := range s.p.Dialect.Fields[field] {
+		u := s.key(key)
+		if u == nil {
+			continue
+		}
+		for _, d := range u.docs {
+			n := d.values[key]
+			if n.Kind != yaml.ScalarNode {
 				continue
 			}
-			for _, d := range u.docs {
-				n := d.values[key]
-				if n.Kind != yaml.ScalarNode {
-					continue
+			for _, sep := range []string{",", ";", "|"} {
+				if strings.Contains(n.Value, sep) {
+					counts[sep]++
 				}
-				for _, sep := range []string{",", ";", "|"} {
-					if strings.Contains(n.Value, sep) {
-						counts[sep]++
-					}
-				}
-				if field == "tags" {
-					whole[n.Value]++
-					for _, w := range strings.Fields(n.Value) {
-						words[w]++
-					}
+			}
+			if field == "tags" {
+				whole[n.Value]++
+				for _, w := range strings.Fields(n.Value) {
+					words[w]++
 				}
 			}
 		}
 	}
 	for _, sep := range []string{",", ";", "|"} {
 		if counts[sep] > 0 && counts[sep] >= counts[","] && counts[sep] >= counts[";"] {
-			s.p.Dialect.Split = sep
-			return
+			return sep
 		}
 	}
 	// Words of several texts that come again in others, all in lower case: tags.
@@ -350,7 +352,7 @@ func (s *surveyor) split() {
 	for text, n := range whole {
 		parts := strings.Fields(text)
 		if text != strings.ToLower(text) {
-			return
+			return ""
 		}
 		if len(parts) < 2 {
 			continue
@@ -361,6 +363,7 @@ func (s *surveyor) split() {
 		}
 	}
 	if several > 0 && 2*again >= several {
-		s.p.Dialect.Split = " "
+		return " "
 	}
+	return ""
 }

@@ -85,8 +85,14 @@ func (p *Proposal) Config(at Place) string {
 			line("      # %s", clean(n))
 		}
 	}
-	if p.Dialect.Split != "" {
-		noted("  split: "+strconv.Quote(p.Dialect.Split), "cuts tags and actors that are one text")
+	var cuts []string
+	for _, cut := range [][2]string{{"tags", p.Dialect.TagSplit}, {"actors", p.Dialect.ActorSplit}} {
+		if cut[1] != "" {
+			cuts = append(cuts, cut[0]+": "+strconv.Quote(cut[1]))
+		}
+	}
+	if len(cuts) > 0 {
+		noted("  split: {"+strings.Join(cuts, ", ")+"}", "where a text that stands for a list is cut")
 	}
 	if w := p.Dialect.ImportanceWords; len(w) > 0 {
 		noted("  importance_words:", "1 to 10; please look at these")
