@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,6 +46,67 @@ func linkOrRename(file, name string) error {
 		return err
 	}
 	return os.Rename(file, name) // on a file system without links
+}
+
+// Before the schema is brought forward a copy of the state is made beside it, so that
+// an operator can go back to the version of tocsin that wrote it. It is called after
+// its schema, and kept until the next time.
+
+const keptMark = ".schema-"
+
+func (s *Store) keptAs(version int) string { return fmt.Sprint(s.path, keptMark, version) }
+
+// migrate brings the schema forward, in one transaction: where it fails, the state is
+// as it was, for the tocsin that wrote it.
+func (s *Store) migrate(ctx context.Context) error {
+	from, err := s.version(ctx)
+	if err != nil || from == len(migrations) {
+		return err
+	}
+	if from > 0 { // there is something to keep
+		kept := s.keptAs(from)
+		err := s.copyWhole(ctx, kept, func(copied string) error { return os.Rename(copied, kept) })
+		if err != nil {
+			return fmt.Errorf("store %s: the schema is not brought from %d to %d, as the state before cannot be kept: %w; make room, or go on with the tocsin before",
+				s.path, from, len(migrations), err)
+		}
+		s.kept = kept
+	}
+	err = s.Write(ctx, func(tx *sql.Tx) error {
+		for _, step := range migrations[from:] {
+			if _, err := tx.ExecContext(ctx, step); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(migrations)))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("bringing the schema from %d to %d, which is left as it was: %w", from, len(migrations), err)
+	}
+	if s.kept == "" {
+		return nil
+	}
+	all, err := besides(s.path, keptMark)
+	for _, path := range all {
+		if path != s.kept {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: an older copy cannot be removed: %w", s.path, err)
+	}
+	return nil
+}
+
+// newer says what to do about a state of a newer tocsin.
+func (s *Store) newer(v int) error {
+	err := fmt.Errorf("store %s: schema %d, this tocsin knows %d: %w", s.path, v, len(migrations), ErrNewer)
+	kept := s.keptAs(len(migrations))
+	if _, missing := os.Stat(kept); missing == nil {
+		err = fmt.Errorf("%w, or put back %s, which was kept before the upgrade", err, kept)
+	}
+	return err
 }
 
 // copyWhole writes a copy beside to that is whole and on the disk, and has put give it

@@ -118,15 +118,16 @@ func (s *Store) doubt() error {
 // asideMark stands in the names of states that were set aside.
 const asideMark = ".corrupt-"
 
-// asides returns the states that were set aside, the last one last.
-func asides(path string) ([]string, error) {
+// besides returns the files beside a state whose names have a mark behind its own, in
+// the order of these.
+func besides(path, mark string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
 	var all []string
 	for _, e := range entries {
-		if name := e.Name(); strings.HasPrefix(name, filepath.Base(path)+asideMark) && !strings.HasSuffix(name, "-wal") && !strings.HasSuffix(name, "-shm") {
+		if name := e.Name(); strings.HasPrefix(name, filepath.Base(path)+mark) && !strings.HasSuffix(name, "-wal") && !strings.HasSuffix(name, "-shm") {
 			all = append(all, filepath.Join(filepath.Dir(path), name))
 		}
 	}
@@ -145,7 +146,7 @@ func (s *Store) look(ctx context.Context, anew bool) error {
 		if anew {
 			return nil
 		}
-		aside, err := asides(s.path)
+		aside, err := besides(s.path, asideMark) // the last one last
 		if err != nil {
 			return fmt.Errorf("store: %w", err)
 		}
@@ -228,7 +229,7 @@ func (s *Store) examine(ctx context.Context) error {
 		return err
 	}
 	if v > len(migrations) {
-		return fmt.Errorf("store %s: schema %d, this tocsin knows %d: %w", s.path, v, len(migrations), ErrNewer)
+		return s.newer(v)
 	}
 	is, err := schema(ctx, s.db)
 	if err != nil {

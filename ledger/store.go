@@ -22,6 +22,7 @@ type Store struct {
 	path string
 	lock *flock.Flock
 	db   *sql.DB
+	kept string
 }
 
 // ErrLocked says that another tocsin runs on this state.
@@ -32,7 +33,7 @@ var ErrNewer = errors.New("the state was written by a newer tocsin; install that
 
 // Open opens the state at path for the one process that changes it: makes the
 // folder and the file where there is none, takes the exclusive lock (beside the
-// file, with the ending .lock) and brings the schema up to date. The error is
+// file, with the ending .lock) and brings the schema up to date ([Store.Kept]). The error is
 // ErrLocked where another process holds the lock. A damaged state is set aside;
 // the error is then a *CorruptError, and ErrSetAside from then on.
 func Open(ctx context.Context, path string) (*Store, error) { return open(ctx, path, false) }
@@ -133,6 +134,10 @@ func (s *Store) connect(ctx context.Context) error {
 // DB returns the database, for the queue that lives in it.
 func (s *Store) DB() *sql.DB { return s.db }
 
+// Kept returns the path of the copy that was made of the state before its schema was
+// brought up to date; empty where it was.
+func (s *Store) Kept() string { return s.kept }
+
 // Path returns the state file's path.
 func (s *Store) Path() string { return s.path }
 
@@ -216,28 +221,6 @@ func (s *Store) version(ctx context.Context) (int, error) {
 		return 0, s.fault(err)
 	}
 	return v, nil
-}
-
-// migrate brings the schema forward, each step in a transaction of its own with
-// the version that it reaches.
-func (s *Store) migrate(ctx context.Context) error {
-	v, err := s.version(ctx)
-	if err != nil {
-		return err
-	}
-	for ; v < len(migrations); v++ {
-		err := s.Write(ctx, func(tx *sql.Tx) error {
-			if _, err := tx.ExecContext(ctx, migrations[v]); err != nil {
-				return err
-			}
-			_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", v+1))
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("store %s: migrating the schema to version %d: %w", s.path, v+1, err)
-		}
-	}
-	return nil
 }
 
 // migrations are the schema's steps, in order. A step that has been released is
