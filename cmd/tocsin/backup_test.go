@@ -139,3 +139,53 @@ func TestBackupKilled(t *testing.T) {
 		t.Errorf("%d whole backups and %d killed ones show nothing", whole, killed)
 	}
 }
+
+// TestUpgrade starts the daemon on a state of the first schema, and goes back.
+func TestUpgrade(t *testing.T) {
+	r := newRig(t, "", "").seeded()
+	r.sentinel(0)
+	r.start()
+	r.receiver.answers(http.StatusServiceUnavailable, 1000)
+	r.write(r.path(sample), strings.Replace(r.read(r.path(sample)), "importance: 9\n", "importance: 10\n", 1))
+	r.until("a first attempt", func() bool { return len(r.receiver.all()) > 0 })
+	feeds := r.feeds()
+	r.stop()
+	id := r.deliveries("waiting", 0)[0].ID
+	r.receiver.take()
+	r.receiver.answers(http.StatusOK, 0)
+
+	s, err := ledger.Open(t.Context(), r.state())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		`DROP TABLE history`, `DROP TABLE renames`, `DROP INDEX deliveries_held`, `ALTER TABLE feeds DROP COLUMN emptied`,
+		`ALTER TABLE deliveries DROP COLUMN held`, `ALTER TABLE deliveries DROP COLUMN together`, `ALTER TABLE deliveries DROP COLUMN burst`,
+		`ALTER TABLE deliveries DROP COLUMN remote`, `PRAGMA user_version = 1`,
+	} {
+		if _, err := s.DB().Exec(statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	kept := r.state() + ".schema-1"
+	r.until("the log", func() bool { return r.log.has(kept) })
+	r.until("what waited", func() bool { return len(r.receiver.all()) > 0 })
+	if got := r.receiver.all()[0].header.Get("webhook-id"); got != id {
+		t.Errorf("what waited has the webhook-id %s, and had %s", got, id)
+	}
+	r.receiver.take()
+	if !maps.Equal(feeds, r.feeds()) {
+		t.Error("the upgrade changed feeds")
+	}
+	r.settled(r.sentinel(1))
+	compareTold(t, "after the upgrade", told(r.receiver.take(), "hook"), nil)
+	r.stop()
+	if s, err := ledger.OpenShared(t.Context(), kept); err == nil {
+		s.Close()
+		t.Error("the copy is of the new schema")
+	}
+}

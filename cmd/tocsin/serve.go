@@ -42,6 +42,9 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		return err
 	}
 	defer store.Close()
+	if kept := store.Kept(); kept != "" {
+		log.Info("the state was brought to a new schema", "before", kept)
+	}
 	d := &daemon{
 		log: log, store: store, steady: newClock(log), system: system, metrics: newMetrics(), dates: t.dates, given: sockets,
 		progress: t.progress("reading events"),

@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/pprof"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
 
 	"tocsin/ledger"
 	"tocsin/notify"
@@ -993,6 +997,42 @@ func TestDamagedQueue(t *testing.T) {
 		r = open(t, path, sinkOf("a", newSender(takes)))
 		r.start()
 		r.becomes(id, Delivered)
+		r.quit()
+	}
+}
+
+// Tables of another River are brought forward, or made anew, with what waits.
+func TestQueueOfAnotherRiver(t *testing.T) {
+	for what, change := range map[string]func(ctx context.Context, store *ledger.Store) error{
+		"older": func(ctx context.Context, store *ledger.Store) error {
+			m, err := rivermigrate.New(riversqlite.New(store.DB()), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				return err
+			}
+			_, err = m.Migrate(ctx, rivermigrate.DirectionDown, &rivermigrate.MigrateOpts{TargetVersion: 6})
+			return err
+		},
+		"newer": func(ctx context.Context, store *ledger.Store) error {
+			_, err := store.DB().ExecContext(ctx, `INSERT INTO river_migration (line, version) VALUES ('main', 1000)`)
+			return err
+		},
+	} {
+		path := statePath(t)
+		r := open(t, path, sinkOf("a", newSender(takes)))
+		id := r.plan("a", about("e1"))[0]
+		must(t, change(t.Context(), r.store))
+		r.quit()
+		r = open(t, path, sinkOf("a", newSender(takes)))
+		if made := strings.Contains(r.log.String(), "made anew"); made != (what == "newer") {
+			t.Errorf("%s: made anew: %t", what, made)
+		}
+		r.start()
+		r.becomes(id, Delivered)
+		r.quit()
+		r = open(t, path, sinkOf("a", newSender(takes)))
+		if log := r.log.String(); strings.Contains(log, "anew") {
+			t.Errorf("%s: the next start says %s", what, log)
+		}
 		r.quit()
 	}
 }

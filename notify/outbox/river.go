@@ -72,6 +72,9 @@ func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := o.leaveNewer(ctx, m); err != nil {
+		return nil, err
+	}
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return nil, err
 	}
@@ -111,6 +114,25 @@ func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) 
 		}
 	}
 	return river.NewClient(driver, config)
+}
+
+// leaveNewer drops tables that a newer River made: what this one would make of them
+// nobody knows, and they hold nothing that cannot be made again.
+func (o *Outbox) leaveNewer(ctx context.Context, m *rivermigrate.Migrator[*sql.Tx]) error {
+	known := 0
+	for _, v := range m.AllVersions() {
+		known = max(known, v.Version)
+	}
+	var made int
+	err := o.store.DB().QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM river_migration`).Scan(&made)
+	switch {
+	case brokenSchema(err): // there is no such table yet
+		return nil
+	case err != nil || made <= known:
+		return err
+	}
+	o.log.WarnContext(ctx, "the queue's tables are those of a newer version and are made anew", "version", made, "known", known)
+	return o.dropRiver(ctx)
 }
 
 // brokenSchema says of an error that a statement did not fit the tables.
