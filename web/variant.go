@@ -44,6 +44,7 @@ type encoding struct {
 func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
 	key := variantKey{f.Document(), f.Digest, f.Updated.UnixNano(), format}
 	if v, ok := s.variants.Get(key); ok {
+		s.o.Kept()
 		return v, nil
 	}
 	v, err, _ := s.making.Do(fmt.Sprintf("%q %s %d %s", key.document, key.digest, key.updated, key.format), func() (any, error) {
@@ -56,6 +57,7 @@ func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
 		}
 		v, err := newVariant(plain, feedHeaders(f, format))
 		if err == nil {
+			s.o.Rendered(format, len(plain))
 			s.variants.Add(key, v)
 		}
 		return v, err
