@@ -47,8 +47,8 @@ func (d *doc) walk(n *yaml.Node, prefix string, listed bool, depth int) {
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i].Value, n.Content[i+1]
-		if k == "" || strings.ContainsAny(k, ".\n") || strings.HasPrefix(k, "=") || strings.Contains(k, ":") {
-			continue // no path leads there
+		if k == "" || strings.ContainsAny(k, ".:") || strings.HasPrefix(k, "=") || strings.Contains(k, "${") {
+			continue // no path in a configuration leads there
 		}
 		key := prefix + k
 		if v.Kind == yaml.ScalarNode && (v.Tag == "!!null" || strings.TrimSpace(v.Value) == "") {

@@ -215,6 +215,7 @@ func (s *surveyor) exclude(without, events []*doc) {
 		return slices.ContainsFunc(docs, func(d *doc) bool { return strings.HasPrefix(d.path, dir+"/") })
 	}
 	why := make(map[string]string)
+	n := make(map[string]int)
 	alone := 0
 	for _, d := range without {
 		pattern := escape(d.path)
@@ -226,13 +227,18 @@ func (s *surveyor) exclude(without, events []*doc) {
 		if pattern == escape(d.path) {
 			alone++
 		}
+		n[pattern]++
 		why[pattern] = "no " + map[bool]string{true: "title", false: "date"}[s.has(d, "date")]
 	}
 	for _, pattern := range slices.Sorted(maps.Keys(why)) {
 		if alone > most && !strings.HasSuffix(pattern, "/**") {
 			continue
 		}
-		s.p.Exclude = append(s.p.Exclude, Exclusion{pattern, why[pattern]})
+		x := Exclusion{pattern, why[pattern]}
+		if n[pattern] > 1 {
+			x.Why += ", in " + files(n[pattern])
+		}
+		s.p.Exclude = append(s.p.Exclude, x)
 	}
 	if alone > most {
 		r := event.NewReader(s.p.Dialect)

@@ -179,27 +179,35 @@ var pathDates = []string{
 	`path:(?:^|/)(?P<day>\d{2})[-.](?P<month>\d{2})[-.](?P<year>\d{4})(?:\D|$)`,
 	`path:(?:^|/)(\d{4})/(January|February|March|April|May|June|July|August|September|October|November|December)/(\d{1,2})(?:\D|$)`,
 	`path:(?:^|/)(?P<year>\d{4})[-/](?P<month>[01]\d)(?:\D|$)`,
-	`path:(?:^|/)(?P<year>(?:1[5-9]|20)\d{2})(?:\D|$)`,
+	`path:(?:^|\D)(?P<year>(?:1[5-9]|20)\d{2})(?:\D|$)`,
 }
 
 // datePaths adds the dates in paths for files that no key has one for. What fits
-// hardly any of them is chance.
+// hardly any of them is chance, unless it says of others what their keys say.
 func (s *surveyor) datePaths(chosen []string) []string {
+	keys := event.NewReader(event.Dialect{Fields: map[string][]string{"date": chosen, "title": {"=x"}}})
 	for _, c := range pathDates {
 		r := event.NewReader(event.Dialect{
 			Fields: map[string][]string{"date": {c}, "title": {"=x"}}, DateLayouts: []string{monthFolder},
 		})
-		without, with := 0, 0
+		without, with, same, other := 0, 0, 0, 0
 		for _, d := range s.docs {
-			if d.err != nil || slices.ContainsFunc(chosen, func(c string) bool { return d.has(c) }) {
-				continue
-			}
-			without++
-			if e, err := r.Read(d.path, []byte("x")); err == nil && e.Date.Year() >= 1000 {
-				with++
+			e, err := r.Read(d.path, []byte("x"))
+			ok := err == nil && e.Date.Year() >= 1000
+			if d.err == nil && !slices.ContainsFunc(chosen, func(c string) bool { return d.has(c) }) {
+				without++
+				if ok {
+					with++
+				}
+			} else if k, err := keys.Read(d.path, d.data); ok && err == nil {
+				if k.Date.Day().Equal(e.Date.Day()) {
+					same++
+				} else {
+					other++
+				}
 			}
 		}
-		if with > 0 && (10*with >= without || 2*with >= len(s.docs)) {
+		if with > 0 && (10*with >= without || 2*with >= len(s.docs) || same > other) {
 			chosen = append(chosen, c)
 		}
 	}
@@ -257,7 +265,7 @@ func (s *surveyor) importanceWords(chosen []string) []string {
 				mine[word] = weights[word]
 			case number.MatchString(word) && strings.Trim(word, "0.") == "":
 				mine[word] = 1
-			case number.MatchString(word), strings.HasPrefix(word, "cvss:"):
+			case number.MatchString(word), strings.HasPrefix(word, "cvss:"), strings.Contains(word, "${"): // no configuration can hold that
 				bad = append(bad, text)
 				continue
 			default:

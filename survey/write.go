@@ -187,8 +187,11 @@ func (p *Proposal) sending() []string {
 // plainScalar matches what YAML takes for a text without quotes, and nothing else.
 var plainScalar = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_/-]*(?:\.[A-Za-z0-9_/-]+)*$`)
 
-// quoted writes a text as YAML. It holds no line end.
+// quoted writes a text as YAML.
 func quoted(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.QuoteToASCII(s)
+	}
 	ambiguous := slices.Contains([]string{"true", "false", "yes", "no", "on", "off", "null", "y", "n"}, strings.ToLower(s))
 	if plainScalar.MatchString(s) && !ambiguous || strings.HasPrefix(s, "heading:") {
 		return s

@@ -216,6 +216,9 @@ func lintOptions(c *config.Config) lint.Options {
 		TagAliases: c.Events.Aliases.Tags, ActorAliases: c.Events.Aliases.Actors,
 		Keys: make(map[string][]string),
 	}
+	for _, status := range c.Events.StatusWords {
+		o.Statuses = append(o.Statuses, status)
+	}
 	for field, candidates := range c.Events.Fields {
 		for _, key := range candidates {
 			if !strings.ContainsAny(key, ".:=") { // a key at the top
