@@ -39,8 +39,8 @@ func TestPathCandidate(t *testing.T) {
 		"title": {`path:\d-([a-z].*)\.md$`}, "tags": {`path:^(\w+)/(\w+)/`}, "actors": {`path:^\w+`}, "location": {`path:^(\w+)/(\w+)/`},
 		"id": {"id", `path:^(.*)/index\.md$`},
 	}}
-	e := mustReadIn(t, d, "news/europe/2025-01-28-flood.md", front(""))
-	if e.Title != "flood" || e.Location != "news-europe" || e.ID != "news/europe/2025-01-28-flood" {
+	e := mustReadIn(t, d, "news/europe/2025-01-28-flood_in-may.md", front(""))
+	if e.Title != "flood in may" || e.Location != "news-europe" || e.ID != "news/europe/2025-01-28-flood_in-may" {
 		t.Errorf("%+v", *e)
 	}
 	wantList(t, "tags", e.Tags, "news", "europe")

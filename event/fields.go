@@ -259,6 +259,9 @@ func (t *tree) locate(field string) (*yaml.Node, *block) {
 					list.Content = append(list.Content, scalar(g, 1))
 				}
 				return list, nil
+			case field == "title":
+				// Names of files have hyphens for spaces.
+				return scalar(strings.NewReplacer("-", " ", "_", " ").Replace(joined(groups)), 1), nil
 			default:
 				return scalar(joined(groups), 1), nil
 			}
