@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 
 var (
 	replayAll   = flag.Bool("replay", false, "replay: all steps in all styles of writing, instead of a sample")
-	replayKills = flag.Int("kills", 20, "replay: how often the daemon is killed in each recording at least")
+	replayKills = flag.Int("kills", 20, "replay: how often the daemon is killed, or reloaded, in each recording at least")
 )
 
 // step is one line of a recording; what it holds is described in the recordings'
@@ -423,18 +424,58 @@ func TestReplay(t *testing.T) {
 // receiver that refuses a third of what it gets: nothing is lost, nothing told
 // under two ids, and the feeds are those of a daemon that was left alone.
 func TestReplayKilled(t *testing.T) {
+	recordings := []string{"md", "hugo"}
+	if raced() {
+		recordings = recordings[1:] // one is enough
+	}
+	replayDisturbed(t, recordings, func(r *rig) {
+		r.kill()
+		r.launch()
+	})
+}
+
+// TestReplayReloaded lets the daemon read its configuration again at such moments,
+// every third time one that is refused.
+func TestReplayReloaded(t *testing.T) {
+	unraced(t)
+	recordings := []string{"md"}
+	if *replayAll {
+		recordings = append(recordings, "hugo")
+	}
+	var n atomic.Int64
+	replayDisturbed(t, recordings, func(r *rig) {
+		if n.Add(1)%3 == 0 {
+			r.configure("settle: 100ms", "settle: soon")
+			if _, errout, code := r.reload(); code != exitConfig {
+				r.t.Errorf("a faulty configuration: %d %s", code, errout)
+			}
+			r.configure("settle: soon", "settle: 100ms")
+			return
+		}
+		r.until("a reload", func() bool {
+			out, errout, code := r.reload()
+			if code == exitFaults && strings.Contains(errout, "no daemon runs") {
+				return false // it has just been launched
+			}
+			if code != exitDone {
+				r.t.Errorf("reload: %d %s%s", code, out, errout)
+			}
+			return true
+		})
+	})
+}
+
+// replayDisturbed replays recordings and disturbs the daemon at random moments.
+func replayDisturbed(t *testing.T, recordings []string, disturb func(r *rig)) {
 	last, least := 20, 0
 	if *replayAll {
 		// The recordings do not say what else changed in a file that was renamed,
 		// and of events without an importance that matters.
 		last, least = lastStep, 1
 	}
-	for _, name := range []string{"md", "hugo"} {
+	for _, name := range recordings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if name == "md" && raced() {
-				t.Skip("one is enough under the race detector")
-			}
 			steps := recording(t, name, last)
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
@@ -454,19 +495,18 @@ func TestReplayKilled(t *testing.T) {
 					w.WriteHeader(http.StatusServiceUnavailable)
 				}
 			}
-			kills := 0
-			kill := func() {
+			troubles := 0
+			trouble := func() {
 				select {
 				case <-time.After(time.Duration(chance.IntN(700)) * time.Millisecond):
 				case err := <-r.exited:
 					t.Fatalf("the daemon ended by itself: %v", err)
 				}
-				r.kill()
-				r.launch()
-				kills++
+				disturb(r)
+				troubles++
 			}
 			r.launch()
-			kill() // in its first look
+			trouble() // in its first look
 			r.until("ready", r.isReady)
 
 			// Steps are seen one at a time, but the daemon dies in them, between
@@ -474,8 +514,8 @@ func TestReplayKilled(t *testing.T) {
 			want := make(map[string]int)
 			for i, s := range steps[1:] {
 				title := r.checkout(&s)
-				for kills < (i+1)**replayKills/(len(steps)-1) {
-					kill()
+				for troubles < (i+1)**replayKills/(len(steps)-1) {
+					trouble()
 				}
 				r.settled(title)
 				for what := range s.expected(least) {
@@ -509,8 +549,8 @@ func TestReplayKilled(t *testing.T) {
 				alone.settled(alone.checkout(&s))
 			}
 			undisturbed := alone.feeds()
-			compareFeeds(t, "killed and left alone", published, undisturbed)
-			t.Logf("%d kills, %d messages, %d files of feeds", kills, len(want), len(published))
+			compareFeeds(t, "disturbed and left alone", published, undisturbed)
+			t.Logf("disturbed %d times: %d messages, %d files of feeds", troubles, len(want), len(published))
 		})
 	}
 }

@@ -64,6 +64,7 @@ type rig struct {
 	config   string
 	env      []string   // beside the test's own
 	wrap     []string   // a program that becomes the daemon, and its arguments
+	args     []string   // of the daemon
 	sockets  []*os.File // that it inherits
 	cmd      *exec.Cmd
 	exited   chan error
@@ -187,6 +188,7 @@ func (r *rig) write(path, text string) {
 func (r *rig) launch() {
 	r.t.Helper()
 	args := append(slices.Clone(r.wrap), os.Args[0], "serve", "-config", r.config)
+	args = append(args, r.args...)
 	r.cmd = exec.Command(args[0], args[1:]...)
 	r.cmd.Env = append(append(os.Environ(), asTocsin+"=1"), r.env...)
 	r.cmd.ExtraFiles = r.sockets

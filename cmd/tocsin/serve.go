@@ -19,18 +19,22 @@ import (
 func serve(ctx context.Context, t *terminal, args []string) error {
 	f := newFlags(t, "serve", "[-config FILE]", "Watches the events, publishes their feeds, serves them and notifies, until it is interrupted.")
 	verbose := f.Bool("v", false, "log what is looked at, too")
+	form := f.String("log", logAuto, "the log's `FORM`: text, json or journal; auto is journal where systemd's takes\nstandard error, else text")
 	if err := f.parseFlags(args); err != nil {
-		return err
-	}
-	c, err := f.load()
-	if err != nil {
 		return err
 	}
 	level := slog.LevelInfo
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	log := t.logger(level)
+	log, err := t.loggerOf(*form, level)
+	if err != nil {
+		return err
+	}
+	c, err := f.load()
+	if err != nil {
+		return err
+	}
 	system := newSupervisor(log)
 	sockets, err := inherited()
 	if err != nil {

@@ -529,17 +529,29 @@ func (w *wheel) feedOf(e *event.Event) string {
 // report logs the faults that have come and gone since the last look.
 func (w *wheel) report() {
 	present := make(map[string]bool)
+	var come, gone []string
 	for _, err := range w.timeline.Faults() {
 		present[err.Error()] = true
 		if !w.faults[err.Error()] {
-			w.log.Warn("a file is left as it was known", "fault", err.Error())
+			come = append(come, err.Error())
 		}
 	}
 	for fault := range w.faults {
 		if !present[fault] {
-			w.log.Info("a fault is gone", "fault", fault)
+			gone = append(gone, fault)
 		}
 	}
+	slices.Sort(gone)
+	say := func(level slog.Level, what string, faults []string) {
+		for _, fault := range faults[:min(len(faults), loggedChanges)] {
+			w.log.Log(context.Background(), level, what, "fault", fault)
+		}
+		if more := len(faults) - loggedChanges; more > 0 {
+			w.log.Log(context.Background(), level, what+", and so are others; see: tocsin check", "others", more)
+		}
+	}
+	say(slog.LevelWarn, "a file is left as it was known", come)
+	say(slog.LevelInfo, "a fault is gone", gone)
 	w.faults = present
 }
 
@@ -554,7 +566,7 @@ func (w *wheel) count() {
 	}
 }
 
-// loggedChanges bounds the lines that one turn writes.
+// loggedChanges bounds the lines of one kind that a turn writes.
 const loggedChanges = 20
 
 // tell logs what a turn changed.

@@ -161,7 +161,7 @@ func (o *Outbox) send(ctx context.Context, d *taken) (a Attempt, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked(p)
-			o.log.ErrorContext(ctx, "the sender panicked", append(d.attrs(), "error", err, "stack", string(debug.Stack()))...)
+			o.log.ErrorContext(ctx, "the sender panicked", append(d.attrs(), "err", err, "stack", string(debug.Stack()))...)
 		}
 		a.Took = time.Since(start)
 		if err != nil {
@@ -219,7 +219,7 @@ func (o *Outbox) deliver(ctx context.Context, d *taken) (notify.Answer, error) {
 	answer, err := again.send(ctx, d.Delivery, remote)
 	var refused *notify.SendError
 	if errors.As(err, &refused) && refused.Permanent && !refused.Gone {
-		o.log.InfoContext(ctx, again.refused, append(d.attrs(), "error", err)...)
+		o.log.InfoContext(ctx, again.refused, append(d.attrs(), "err", err)...)
 		answer, err := d.sink.Sender.Send(ctx, d.Delivery)
 		answer.Text = strings.TrimSuffix(again.refused+": "+answer.Text, ": ")
 		return answer, err
@@ -327,24 +327,26 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 		return fmt.Errorf("delivery %s: recording that it is %s: %w", d.ID, v.state, err)
 	}
 	if v.gone && d.sink.close(v.reason) {
-		o.log.WarnContext(ctx, "the sink is gone; it gets nothing more until its url is put right and: tocsin reload", "sink", d.Sink, "error", v.reason)
+		o.log.WarnContext(ctx, "the sink is gone; it gets nothing more until its url is put right and: tocsin reload", "sink", d.Sink, "err", v.reason)
 	}
 	attrs := append(d.attrs(), "attempts", attempts)
 	if a != nil {
 		attrs = append(attrs, "took", a.Took.Round(time.Microsecond))
 		o.done(d.Sink, v.state, a.Took)
 	}
-	switch v.state {
-	case Delivered:
+	switch {
+	case v.state == Delivered:
 		o.log.InfoContext(ctx, "delivered", attrs...)
-	case Failed:
-		o.log.ErrorContext(ctx, "delivery failed", append(attrs, "error", v.reason)...)
+	case v.state == Failed:
+		o.log.ErrorContext(ctx, "delivery failed", append(attrs, "err", v.reason)...)
+	case v.interrupted:
+		o.log.InfoContext(ctx, "delivery interrupted; it is tried again", attrs...)
 	default:
 		level := slog.LevelWarn
-		if down, _ := d.sink.isDown(d.seq); down {
-			level = slog.LevelDebug // that it is down has been said
+		if down, _ := d.sink.isDown(d.seq); down || !d.sink.complaints.Allow() {
+			level = slog.LevelDebug // that it is down, or fails, has been said
 		}
-		o.log.Log(ctx, level, "delivery attempt failed", append(attrs, "error", v.reason, "next", v.next)...)
+		o.log.Log(ctx, level, "delivery attempt failed", append(attrs, "err", v.reason, "next", v.next)...)
 	}
 	return nil
 }
@@ -366,7 +368,7 @@ func (o *Outbox) insist(ctx context.Context, d *taken, f func(context.Context, *
 		}
 		if time.Since(told) >= sayAgain {
 			told = time.Now()
-			o.log.ErrorContext(ctx, "what became of a delivery cannot be written; it is tried until it can", append(d.attrs(), "error", err)...)
+			o.log.ErrorContext(ctx, "what became of a delivery cannot be written; it is tried until it can", append(d.attrs(), "err", err)...)
 		}
 		select {
 		case <-time.After(pause):
@@ -392,6 +394,6 @@ func (o *Outbox) fault(ctx context.Context, job *river.Job[task], err error) err
 	if err == nil {
 		return nil
 	}
-	o.log.ErrorContext(ctx, "delivery interrupted by a fault of the store; it is tried again", "seq", job.Args.Delivery, "error", err)
+	o.log.ErrorContext(ctx, "delivery interrupted by a fault of the store; it is tried again", "seq", job.Args.Delivery, "err", err)
 	return err
 }

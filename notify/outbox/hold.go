@@ -33,7 +33,7 @@ func (o *Outbox) release(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil && time.Since(said) >= sayAgain {
 			said = time.Now()
-			o.log.ErrorContext(ctx, "what is due cannot be sent on; it is tried until it can", "error", err)
+			o.log.ErrorContext(ctx, "what is due cannot be sent on; it is tried until it can", "err", err)
 		}
 		select {
 		case <-ctx.Done():

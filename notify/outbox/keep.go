@@ -86,7 +86,7 @@ func (o *Outbox) tidy(ctx context.Context) {
 			err = o.prune(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			o.log.ErrorContext(ctx, "tidying up the deliveries failed", "error", err)
+			o.log.ErrorContext(ctx, "tidying up the deliveries failed", "err", err)
 		}
 		select {
 		case <-ctx.Done():

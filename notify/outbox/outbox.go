@@ -199,7 +199,7 @@ func (o *Outbox) Open(ctx context.Context) error {
 	err := o.begin(ctx)
 	if brokenSchema(err) {
 		// River's tables hold nothing that cannot be made again.
-		o.log.ErrorContext(ctx, "the queue's tables are damaged and are made anew", "error", err)
+		o.log.ErrorContext(ctx, "the queue's tables are damaged and are made anew", "err", err)
 		if err = o.dropRiver(ctx); err == nil {
 			err = o.begin(ctx)
 		}

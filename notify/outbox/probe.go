@@ -49,7 +49,7 @@ func (o *Outbox) note(ctx context.Context, d *taken, v verdict) {
 	down, back := d.sink.outcome(v.works, o.downAfter, o.firstProbe)
 	switch {
 	case down:
-		o.log.WarnContext(ctx, "the sink is down: it is tried now and then, and what is for it waits", "sink", d.Sink, "error", v.reason)
+		o.log.WarnContext(ctx, "the sink is down: it is tried now and then, and what is for it waits", "sink", d.Sink, "err", v.reason)
 	case back:
 		o.log.InfoContext(ctx, "the sink is back: what waited for it goes out", "sink", d.Sink)
 	}

@@ -17,6 +17,8 @@ const longestPause = time.Hour
 type sink struct {
 	Sink
 	limiter *rate.Limiter // nil where there is no limit
+	// complaints bounds the lines about attempts that fail and are repeated.
+	complaints *rate.Limiter
 
 	mu     sync.Mutex
 	gone   string    // how the sink said that its address is no more; empty: it is there
@@ -111,7 +113,7 @@ func newSink(s Sink) *sink {
 	if s.Workers == 0 {
 		s.Workers = 4
 	}
-	k := &sink{Sink: s}
+	k := &sink{Sink: s, complaints: rate.NewLimiter(rate.Every(10*time.Second), 20)}
 	if s.Rate > 0 {
 		k.limiter = rate.NewLimiter(rate.Limit(s.Rate), 1)
 	}
