@@ -495,6 +495,14 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notif
 	})
 	if err == nil {
 		w.ledger.Written()
+		if w.outbox != nil {
+			for _, p := range planned {
+				w.outbox.Wake(p.Sink)
+			}
+			if len(ping.Message.Feeds) > 0 {
+				w.outbox.Wake(ping.Sink)
+			}
+		}
 		w.noted, w.device = false, device
 	}
 	return err

@@ -287,7 +287,7 @@ type outcome struct {
 // end writes what became of an attempt (a; nil where none was made) and tells the
 // log. It is not stopped by the end of ctx.
 func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Attempt, v verdict) error {
-	attempts := d.failures
+	attempts, followed := d.failures, 0
 	said := outcome{State: v.state, Error: v.reason}
 	if a != nil {
 		said.Status = a.Status
@@ -321,10 +321,14 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 		if err := complete(ctx, tx, job); err != nil {
 			return err
 		}
-		return follow(ctx, tx, o.client, o.now(), d.Sink, d.seq)
+		followed, err = follow(ctx, tx, o.client, o.now(), d.Sink, d.seq)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("delivery %s: recording that it is %s: %w", d.ID, v.state, err)
+	}
+	if followed > 0 {
+		o.Wake(d.Sink)
 	}
 	if v.gone && d.sink.close(v.reason) {
 		o.log.WarnContext(ctx, "the sink is gone; it gets nothing more until its url is put right and: tocsin reload", "sink", d.Sink, "err", v.reason)

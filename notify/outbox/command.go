@@ -29,7 +29,8 @@ func Retry(ctx context.Context, s *ledger.Store, id string) error {
 		if err != nil {
 			return err
 		}
-		return enqueue(ctx, tx, client, now, "d.seq = ?", d.seq)
+		_, err = enqueue(ctx, tx, client, now, "d.seq = ?", d.seq)
+		return err
 	})
 }
 
@@ -55,7 +56,8 @@ func Cancel(ctx context.Context, s *ledger.Store, id string) error {
 				return err
 			}
 		}
-		return follow(ctx, tx, client, now, d.sink, d.seq)
+		_, err = follow(ctx, tx, client, now, d.sink, d.seq)
+		return err
 	})
 }
 

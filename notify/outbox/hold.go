@@ -56,7 +56,7 @@ func (o *Outbox) releaseDue(ctx context.Context) error {
 		return err
 	}
 	for _, name := range sinks {
-		err := o.store.Write(ctx, func(tx *sql.Tx) error { return o.releaseSink(ctx, tx, name, now) })
+		err := o.write(ctx, name, func(tx *sql.Tx) error { return o.releaseSink(ctx, tx, name, now) })
 		if err != nil {
 			return fmt.Errorf("sink %s: %w", name, err)
 		}
@@ -137,5 +137,6 @@ func (o *Outbox) releaseSink(ctx context.Context, tx *sql.Tx, name string, now i
 	if err != nil {
 		return err
 	}
-	return enqueue(ctx, tx, o.client, o.now(), "d.sink = ?", name)
+	_, err = enqueue(ctx, tx, o.client, o.now(), "d.sink = ?", name)
+	return err
 }

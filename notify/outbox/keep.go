@@ -73,7 +73,8 @@ func (o *Outbox) mend(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
-	return enqueue(ctx, tx, o.client, o.now(), "true")
+	_, err = enqueue(ctx, tx, o.client, o.now(), "true")
+	return err
 }
 
 // tidy mends and prunes, at once and then every hour until ctx ends.

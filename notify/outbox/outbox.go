@@ -49,7 +49,8 @@
 // hold.go sends on what was held for a digest or quiet hours, announce.go makes those to a hub, which take in what waits for the same,
 // attempt.go is one attempt, probe.go tries sinks that are down, sink.go what is known of a sink while tocsin runs,
 // keep.go mends and prunes, record.go and command.go are what commands read and
-// change, river.go is what River needs, ui.go shows its pages.
+// change, river.go is what River needs, ui.go shows its pages, wake.go makes it
+// quick.
 package outbox
 
 import (
@@ -132,6 +133,7 @@ type Outbox struct {
 	given  []Sink
 	sinks  map[string]*sink // by name
 	client *river.Client[*sql.Tx]
+	waker  *waker
 	pages  *riverui.Handler // nil where nobody asked for them
 
 	closing  sync.Once
@@ -156,6 +158,7 @@ func New(o Options) *Outbox {
 		store: o.Store, log: o.Logger, now: o.Now, done: o.Attempted, given: o.Sinks,
 		sinks:      make(map[string]*sink, len(o.Sinks)),
 		stopping:   make(chan struct{}),
+		waker:      newWaker(),
 		backoff:    backoff,
 		poll:       500 * time.Millisecond,
 		softStop:   5 * time.Second,
@@ -259,6 +262,19 @@ func (o *Outbox) Run(ctx context.Context) error {
 
 // stop says that nothing is to be begun any more.
 func (o *Outbox) stop() { o.closing.Do(func() { close(o.stopping) }) }
+
+// Wake has what was planned for a sink be sent at once, and not when River looks for
+// it next. It is called once the transaction has committed.
+func (o *Outbox) Wake(sink string) { o.waker.wake(queueOf(sink)) }
+
+// write is the store's Write for what may make jobs for a sink.
+func (o *Outbox) write(ctx context.Context, sink string, f func(*sql.Tx) error) error {
+	err := o.store.Write(ctx, f)
+	if err == nil {
+		o.Wake(sink)
+	}
+	return err
+}
 
 // Waiting returns how many deliveries wait, for all sinks.
 func (o *Outbox) Waiting(ctx context.Context) (int, error) {

@@ -33,11 +33,11 @@ func (o *Outbox) Plan(ctx context.Context, tx *sql.Tx, planned []notify.Planned)
 		return nil, fmt.Errorf("outbox: planning: %w", err)
 	}
 	// The transaction holds the write lock: nobody else's rows are among these.
-	if err := enqueue(ctx, tx, o.client, o.now(), "d.seq >= ?", first); err != nil {
+	if _, err := enqueue(ctx, tx, o.client, o.now(), "d.seq >= ?", first); err != nil {
 		return nil, fmt.Errorf("outbox: planning: %w", err)
 	}
 	for name := range freed {
-		if err := enqueue(ctx, tx, o.client, o.now(), "d.sink = ?", name); err != nil {
+		if _, err := enqueue(ctx, tx, o.client, o.now(), "d.sink = ?", name); err != nil {
 			return nil, fmt.Errorf("outbox: planning: %w", err)
 		}
 	}
@@ -144,8 +144,8 @@ func title(m notify.Message) string {
 }
 
 // enqueue makes the jobs of those deliveries (d) of which which is true, that
-// wait, have none and whose turn it is.
-func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, which string, args ...any) (err error) {
+// wait, have none and whose turn it is, and returns how many.
+func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, which string, args ...any) (n int, err error) {
 	var jobs []river.InsertManyParams
 	err = ledger.Each(ctx, tx, `SELECT d.seq, d.id, d.sink, coalesce(d.next, 0) FROM deliveries d
 		WHERE d.state = 'waiting' AND d.job IS NULL AND d.held IS NULL AND (`+which+`) AND NOT `+behind+` ORDER BY d.seq`, args, func(scan func(...any) error) error {
@@ -162,27 +162,27 @@ func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now
 		return nil
 	})
 	if err != nil || len(jobs) == 0 {
-		return err
+		return 0, err
 	}
 	made, err := client.InsertManyTx(ctx, tx, jobs)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	set, err := tx.PrepareContext(ctx, `UPDATE deliveries SET job = ? WHERE seq = ?`)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
 	for _, m := range made {
 		var t task
 		if err := json.Unmarshal(m.Job.EncodedArgs, &t); err != nil {
-			return err
+			return 0, err
 		}
 		if _, err := set.ExecContext(ctx, m.Job.ID, t.Delivery); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(made), nil
 }
 
 // earlier are the deliveries e that a delivery d has to wait for. The CROSS JOINs
@@ -197,7 +197,7 @@ const behind = `EXISTS (SELECT 1 ` + earlier + `)`
 
 // follow makes the jobs of those whose turn it is now that delivery seq of the
 // sink waits no more: at most the next one of each of its events.
-func follow(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, sink string, seq int64) error {
+func follow(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, sink string, seq int64) (n int, err error) {
 	return enqueue(ctx, tx, client, now, `d.seq IN (
 		SELECT min(other.delivery) FROM delivery_events mine
 		CROSS JOIN delivery_events other ON other.entry_id = mine.entry_id AND other.delivery > mine.delivery

@@ -15,7 +15,7 @@ import (
 func (o *Outbox) probeDown(ctx context.Context) error {
 	for name, s := range o.sinks {
 		if s.wake() {
-			err := o.store.Write(ctx, func(tx *sql.Tx) error {
+			err := o.write(ctx, name, func(tx *sql.Tx) error {
 				return o.reschedule(ctx, tx, `next = NULL`, `sink = ?1 AND held IS NULL`, name)
 			})
 			if err != nil {
@@ -25,7 +25,7 @@ func (o *Outbox) probeDown(ctx context.Context) error {
 		if !s.due() {
 			continue
 		}
-		err := o.store.Write(ctx, func(tx *sql.Tx) error {
+		err := o.write(ctx, name, func(tx *sql.Tx) error {
 			var seq sql.Null[int64]
 			err := tx.QueryRowContext(ctx, `SELECT min(seq) FROM deliveries WHERE state = 'waiting' AND sink = ? AND held IS NULL`, name).Scan(&seq)
 			if err != nil || !seq.Valid {

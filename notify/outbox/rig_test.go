@@ -278,6 +278,7 @@ func (r *rig) plan(sink string, messages ...notify.Message) []string {
 	if err != nil {
 		r.Fatal(err)
 	}
+	r.Wake(sink)
 	if len(ids) != len(messages) {
 		r.Fatalf("planned %d deliveries of %d", len(ids), len(messages))
 	}

@@ -67,7 +67,7 @@ func (t ticking) NowOrNil() *time.Time { now := t.now(); return &now }
 // openRiver brings River's tables up to date and returns its client.
 func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) {
 	log := slog.New(lower{o.log.Handler(), newSaid()}).With("by", "river")
-	driver := riversqlite.New(o.store.DB())
+	driver := &waking{riversqlite.New(o.store.DB()), o.waker}
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
 	if err != nil {
 		return nil, err
