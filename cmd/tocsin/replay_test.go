@@ -320,7 +320,62 @@ func (r *rig) moreSinks() string {
       burst: 0
       match: {min_importance: %[1]d}`, least, r.receiver.server.URL)
 	}
+	fmt.Fprintf(&b, `
+    - {name: %s, type: webhook, url: "%s/burst", rate: 0, burst: 2, match: {min_importance: %d}}`, burstSink, r.receiver.server.URL, burstLeast)
 	return b.String()
+}
+
+// burstSink is told as the sink of burstLeast is, but of more than two changes in one
+// message.
+const (
+	burstSink  = "burst"
+	burstLeast = 8
+)
+
+// compareBursts holds that the messages to burstSink tell of what is expected, each
+// once; of a batch that has no room for all of them, by their number. It returns how
+// many were batches.
+func compareBursts(t *testing.T, at string, hooks []hook, want map[string]bool) (batches int) {
+	t.Helper()
+	got := make(map[string]bool)
+	more := 0
+	note := func(kind, id, title string) {
+		what := kind + " " + id
+		switch {
+		case strings.HasPrefix(title, "Sentinel "):
+		case !want[what]:
+			t.Errorf("%s: told in a burst and not expected: %s", at, what)
+		case got[what]:
+			t.Errorf("%s: told twice in bursts: %s", at, what)
+		}
+		if want[what] {
+			got[what] = true
+		}
+	}
+	seen := make(map[string]bool)
+	for _, h := range hooks {
+		if id := h.header.Get("webhook-id"); h.Data.Sink != burstSink || seen[id] {
+			continue
+		} else {
+			seen[id] = true
+		}
+		if h.Type != "event.batch" {
+			note(h.Data.Change.Kind, h.Data.Event.ID, h.Data.Event.Title)
+			continue
+		}
+		batches++
+		more += h.Data.More
+		if len(h.Data.Events) <= 2 {
+			t.Errorf("%s: a batch of %d", at, len(h.Data.Events))
+		}
+		for _, e := range h.Data.Events {
+			note(e.Change.Kind, e.Event.ID, e.Event.Title)
+		}
+	}
+	if len(got)+more != len(want) {
+		t.Errorf("%s: bursts tell of %d and %d more, expected are %d", at, len(got), more, len(want))
+	}
+	return batches
 }
 
 // played is one replay: the steps before from are applied at once, those up to to
@@ -384,7 +439,7 @@ func TestReplay(t *testing.T) {
 			r.start()
 			r.settled(r.sentinel(0))
 			compareTold(t, "the first look", told(r.receiver.take(), "hook"), nil)
-			total := make(map[int]int)
+			total, batches := make(map[int]int), 0
 			for _, s := range steps[p.from:] {
 				silent := len(s.Expect) == 0 && len(s.Write) > 0
 				var before map[string]string
@@ -403,6 +458,7 @@ func TestReplay(t *testing.T) {
 					total[least] += len(want)
 					compareTold(t, fmt.Sprintf("step %d, min_importance %d", s.Step, least), told(hooks, sink), want)
 				}
+				batches += compareBursts(t, fmt.Sprintf("step %d", s.Step), hooks, s.expected(burstLeast))
 				if silent && !maps.Equal(before, r.validators()) {
 					t.Errorf("step %d changes feeds and no meaning", s.Step)
 				}
@@ -415,14 +471,42 @@ func TestReplay(t *testing.T) {
 			if total[1] == 0 {
 				t.Error("the steps expect no message at all: the test tests nothing")
 			}
-			t.Logf("%d steps, messages by min_importance: %v", p.to-p.from+1, total)
+			t.Logf("%d steps, messages by min_importance: %v; %d batches", p.to-p.from+1, total, batches)
 		})
 	}
 }
 
+// inOrder holds that the messages about an event came in the order in which they were
+// made, which is that of their ids, also where one came more than once; and that what
+// came more than once was the same each time.
+func inOrder(t *testing.T, hooks []hook) {
+	t.Helper()
+	last := make(map[string]string)
+	bodies := make(map[string]string)
+	again := 0
+	for _, h := range hooks {
+		id, about := h.header.Get("webhook-id"), h.Data.Event.FeedID
+		if id < last[about] {
+			t.Errorf("%s: %s %s came behind %s", about, h.Data.Change.Kind, id, last[about])
+		}
+		last[about] = id
+		if before, ok := bodies[id]; ok {
+			if again++; before != string(h.raw) {
+				t.Errorf("%s came as\n%s\nand then as\n%s", id, before, h.raw)
+			}
+		}
+		bodies[id] = string(h.raw)
+	}
+	if again < len(bodies)/4 {
+		t.Errorf("%d messages came %d times again: a third of them was to be refused", len(bodies), again)
+	}
+	t.Logf("%d messages, %d of them again", len(bodies), again)
+}
+
 // TestReplayKilled kills the daemon at random moments of a replay, with a
 // receiver that refuses a third of what it gets: nothing is lost, nothing told
-// under two ids, and the feeds are those of a daemon that was left alone.
+// under two ids or in another order, and the feeds are those of a daemon that was left
+// alone.
 func TestReplayKilled(t *testing.T) {
 	recordings := []string{"md", "hugo"}
 	if raced() {
@@ -523,8 +607,10 @@ func replayDisturbed(t *testing.T, recordings []string, disturb func(r *rig)) {
 				}
 			}
 			r.until("ready", r.isReady)
+			hooks := r.receiver.take()
+			inOrder(t, hooks)
 			// Over all steps one thing may be told several times, each time once.
-			got := told(r.receiver.take(), "hook")
+			got := told(hooks, "hook")
 			for what, ids := range got {
 				if len(ids) != want[what] {
 					t.Errorf("%s: told with %d ids, expected %d", what, len(ids), want[what])

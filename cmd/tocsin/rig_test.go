@@ -362,6 +362,7 @@ type hook struct {
 			ID         string `json:"id"`
 			Title      string `json:"title"`
 			Importance int    `json:"importance"`
+			FeedID     string `json:"feed_id"`
 		} `json:"event"`
 		Events []struct {
 			Change struct {
