@@ -2,9 +2,10 @@
 
 GO ?= go
 FUZZTIME ?= 30s
+SOAK ?= 10m
 export FUZZTIME
 
-.PHONY: all build test check format vet staticcheck arrows bench fuzz replay feeds pages metrics
+.PHONY: all build test check format vet staticcheck arrows bench fuzz replay soak feeds pages metrics
 
 all: check test build
 
@@ -46,6 +47,11 @@ fuzz:
 replay:
 	$(GO) test ./cmd/tocsin -run '^TestRandomOperations$$' -rapid.checks 20000 -rapid.steps 30 -timeout 4h -v
 	$(GO) test ./cmd/tocsin -run '^Test(Replay|Fault)' -replay -kills 250 -parallel 4 -timeout 4h -v
+
+# The daemon in use for SOAK: edits, reloads with other sinks, clients that poll. What
+# it holds must not grow.
+soak:
+	$(GO) test ./cmd/tocsin -run '^TestSoak$$' -soak $(SOAK) -timeout 24h -v
 
 # The feeds of the seeds before validators and readers (scripts/install-feed-tools).
 feeds: build

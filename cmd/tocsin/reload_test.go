@@ -199,9 +199,9 @@ func TestReloadActivated(t *testing.T) {
 	r.get("/")
 }
 
-// load asks for pages from several clients until the function that it returns is
-// called, which fails the test if a request was lost.
-func (r *rig) load() (stop func()) {
+// load asks for pages from several clients, each with pauses, until the function that
+// it returns is called, which fails the test if a request was lost.
+func (r *rig) load(pause time.Duration) (stop func()) {
 	done := make(chan struct{})
 	var asked atomic.Int64
 	var all sync.WaitGroup
@@ -210,12 +210,12 @@ func (r *rig) load() (stop func()) {
 		all.Go(func() {
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: n%2 == 0}}
 			defer client.CloseIdleConnections()
-			paths := []string{"/feeds/all.atom", "/", "/feeds/tags/milley.json", "/feeds/query.atom?tag=milley"}
+			paths := []string{"/feeds/all.atom", "/", "/feeds/all.json", "/tags/", "/feeds/query.atom?min_importance=3"}
 			for i := 0; ; i++ {
 				select {
 				case <-done:
 					return
-				default:
+				case <-time.After(pause):
 				}
 				res, err := client.Get("http://" + r.site + paths[(i+n)%len(paths)])
 				if err == nil {
@@ -255,7 +255,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	systemd := r.withSystemd(4 * time.Second)
 	r.sentinel(-1)
 	r.start()
-	stop := r.load()
+	stop := r.load(0)
 	want := make(map[string]bool)
 	for n := range 5 {
 		for i := range 20 {

@@ -58,6 +58,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"regexp"
@@ -75,7 +76,8 @@ import (
 type Sink struct {
 	// Name names the sink: lower case letters, digits and hyphens, at most 63.
 	Name string
-	// Sender sends. It returns soon after its context ends.
+	// Sender sends. It returns soon after its context ends. One that is an io.Closer is
+	// closed with the outbox.
 	Sender notify.Sender
 	// Rate is how many messages a second go out at most; 0 sets no limit.
 	Rate float64
@@ -290,7 +292,13 @@ func (o *Outbox) Waiting(ctx context.Context) (int, error) {
 // Run. It may be called twice. The store stays open.
 func (o *Outbox) Close() error {
 	o.stop()
-	return nil
+	var errs []error
+	for _, s := range o.given {
+		if c, ok := s.Sender.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // backoff is the pause after so many failures in a row: from a second, doubled

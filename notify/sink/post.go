@@ -97,6 +97,15 @@ func (p *poster) String() string { return describe(p.name, p.kind) }
 // struct would print its secrets. Senders embed a *poster to have it.
 func (p *poster) Format(f fmt.State, _ rune) { fmt.Fprint(f, p.String()) }
 
+// Close gives back the connections that are kept for the next message. Senders embed a
+// *poster to be an io.Closer.
+func (p *poster) Close() error {
+	if t, ok := p.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+	return nil
+}
+
 func newPoster(c Config) (*poster, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
