@@ -463,6 +463,7 @@ func Default() Config {
 			"similar_actor":      "warning",
 			"similar_tag":        "warning",
 			"spelling":           "warning",
+			"surroundings":       "warning",
 			"unknown_status":     "warning",
 			"unlinked_source":    "warning",
 			"unparsable_date":    "warning",

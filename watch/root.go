@@ -82,9 +82,9 @@ func gitDir(file string) string {
 	return dir
 }
 
-// networkFS names the file system of path if inotify is silent on it about
+// NetworkFS names the file system of path if inotify is silent on it about
 // what others change, and returns "" otherwise.
-func networkFS(path string) string {
+func NetworkFS(path string) string {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
 		return ""

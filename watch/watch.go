@@ -198,7 +198,7 @@ func New(o Options) *Watcher {
 		hints:   make(chan Hint),
 		quit:    make(chan struct{}),
 		open:    openSource,
-		network: networkFS,
+		network: NetworkFS,
 		gitLock: findGitLock,
 		wall:    func() time.Time { return time.Now().Round(0) },
 		pending: settler{settle: o.Settle, maxDelay: o.MaxDelay},

@@ -49,11 +49,15 @@ const (
 	fileRule          = "file"
 )
 
+// surroundingsRule is about what the configuration meets on this machine (doctor.go).
+const surroundingsRule = "surroundings"
+
 // checkRules returns all rules by which there are findings.
 func checkRules() []lint.Rule {
 	return append([]lint.Rule{
 		{Name: configurationRule, About: "The configuration is not valid."},
 		{Name: fileRule, About: "A file cannot be read as an event, or another file has its id."},
+		{Name: surroundingsRule, About: "On this machine something will make trouble, such as a limit, a permission or a clock."},
 	}, lint.Rules()...)
 }
 
@@ -69,14 +73,14 @@ func defaultSeverity(rule string) severity {
 // probably not meant: all of it, or what is at the paths given.
 func check(ctx context.Context, t *terminal, args []string) error {
 	f := newFlags(t, "check", "[-config FILE] [PATH...]",
-		"Reports what is wrong with the configuration and the events as path:line: what, and as\npath:line: warning: what, what is probably not meant. With paths: only what is in the\nevent files there; what is usual is learned from the whole folder all the same.\nExits with 1 for errors, and with -strict for warnings too.")
+		"Reports what is wrong with the configuration and the events as path:line: what, and as\npath:line: warning: what, what is probably not meant. Also what will make\ntrouble on this machine. With paths: only what is in the event files there; what is\nusual is learned from the whole folder all the same.\nExits with 1 for errors, and with -strict for warnings too.")
 	f.withJSON()
 	format := f.String("format", "text", "text, json (as -json), github (annotations of a workflow) or sarif")
 	strict := f.Bool("strict", false, "exit with 1 for warnings, too")
 	switched := make(map[string]string)
 	f.Func("rule", "`NAME=LEVEL`: error, warning or off, as in the section check of the configuration; repeatable", func(s string) error {
 		name, level, _ := strings.Cut(s, "=")
-		if !slices.ContainsFunc(lint.Rules(), func(r lint.Rule) bool { return r.Name == name }) {
+		if config.Default().Check[name] == "" {
 			return fmt.Errorf("no rule %q", name)
 		}
 		if !slices.Contains([]severity{severe, warning, off}, severity(level)) {
@@ -111,6 +115,9 @@ func check(ctx context.Context, t *terminal, args []string) error {
 			return err
 		}
 		found = append(found, events...)
+		if len(paths) == 0 {
+			found = append(found, t.surroundings(ctx, c.Path, severity(c.Check[surroundingsRule]))...)
+		}
 	}
 	if err := write(t.out, found); err != nil {
 		return err
