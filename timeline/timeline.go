@@ -62,6 +62,8 @@ type Timeline struct {
 	o       Options
 	files   map[string]*file
 	claims  map[string][]string // the paths that claim an id, sorted
+	shared  map[string]bool     // ids that several paths claim
+	faulty  map[string]bool     // paths of files with a fault
 	below   map[string]int      // how many files lie below a folder
 	timed   map[string]bool     // the paths of events that are public for a time alone
 	at, due time.Time           // the moment of the last look; when the next event begins or ends
@@ -92,6 +94,8 @@ func Empty(o Options) *Timeline {
 		o:      o,
 		files:  make(map[string]*file),
 		claims: make(map[string][]string),
+		shared: make(map[string]bool),
+		faulty: make(map[string]bool),
 		below:  make(map[string]int),
 		timed:  make(map[string]bool),
 		kept:   make(map[string]*event.Event),
@@ -148,12 +152,11 @@ func (t *Timeline) Faults() []error {
 		err  error
 	}
 	var all []faulty
-	for p, f := range t.files {
-		if f.fault != nil {
-			all = append(all, faulty{p, f.fault})
-		}
+	for p := range t.faulty {
+		all = append(all, faulty{p, t.files[p].fault})
 	}
-	for id, paths := range t.claims {
+	for id := range t.shared {
+		paths := t.claims[id]
 		for _, p := range paths[1:] {
 			all = append(all, faulty{p, &event.Error{Path: p, Line: 1, Msg: fmt.Sprintf(
 				"the id %q is taken by %s; give one of the two another id", id, paths[0])}})
@@ -174,6 +177,11 @@ func (t *Timeline) Faults() []error {
 func (t *Timeline) set(p string, f *file) []string {
 	var touched []string
 	old := t.files[p]
+	if f != nil && f.fault != nil {
+		t.faulty[p] = true
+	} else {
+		delete(t.faulty, p)
+	}
 	if old != nil && f != nil && old.event == f.event {
 		t.files[p] = f
 		return nil
@@ -187,14 +195,19 @@ func (t *Timeline) set(p string, f *file) []string {
 	if old != nil && old.event != nil && (f == nil || f.event == nil || f.event.ID != old.event.ID) {
 		id := old.event.ID
 		t.claims[id] = slices.DeleteFunc(t.claims[id], func(q string) bool { return q == p })
-		if len(t.claims[id]) == 0 {
+		switch len(t.claims[id]) {
+		case 0:
 			delete(t.claims, id)
+		case 1:
+			delete(t.shared, id)
 		}
 	}
 	if f != nil && f.event != nil && (old == nil || old.event == nil || old.event.ID != f.event.ID) {
 		id := f.event.ID
 		at, _ := slices.BinarySearch(t.claims[id], p)
-		t.claims[id] = slices.Insert(t.claims[id], at, p)
+		if t.claims[id] = slices.Insert(t.claims[id], at, p); len(t.claims[id]) > 1 {
+			t.shared[id] = true
+		}
 	}
 	if f != nil && f.event != nil && timed(f.event) {
 		t.timed[p] = true
