@@ -61,23 +61,61 @@ func since(a, b *Entry) int {
 	return cmp.Or(a.Published.Compare(b.Published), cmp.Compare(a.ID, b.ID))
 }
 
-// archives returns the names of the archives of all that a feed has to show, the
-// oldest first.
-func archives(all []*Entry) []string {
-	var last []*Entry
-	newest := (*Entry)(nil)
-	for _, n := range all {
+// bounds is where the archives of a list of entries end. Its zero value is that of
+// no entries.
+type bounds struct {
+	ends   []*Entry // those that end one, in the order of archives
+	newest *Entry   // the last of all, behind which there is nothing yet
+}
+
+// newBounds returns the bounds of entries.
+func newBounds(entries []*Entry) bounds {
+	var b bounds
+	for _, n := range entries {
 		if n.ends() {
-			last = append(last, n)
+			b.ends = append(b.ends, n)
 		}
-		if newest == nil || since(n, newest) > 0 {
-			newest = n
+		b.last(n)
+	}
+	slices.SortFunc(b.ends, since)
+	return b
+}
+
+// last makes n the newest if it is.
+func (b *bounds) last(n *Entry) {
+	if b.newest == nil || since(n, b.newest) > 0 {
+		b.newest = n
+	}
+}
+
+// insert enters one more entry.
+func (b *bounds) insert(n *Entry) {
+	if n.ends() {
+		i, _ := slices.BinarySearchFunc(b.ends, n, since)
+		b.ends = slices.Insert(b.ends, i, n)
+	}
+	b.last(n)
+}
+
+// remove takes one out; left are the others.
+func (b *bounds) remove(n *Entry, left []*Entry) {
+	if i, ok := slices.BinarySearchFunc(b.ends, n, since); ok {
+		b.ends = slices.Delete(b.ends, i, i+1)
+	}
+	if b.newest == n {
+		b.newest = nil
+		for _, n := range left {
+			b.last(n)
 		}
 	}
-	slices.SortFunc(last, since)
-	names := []string{firstArchive}
-	for _, n := range last {
-		if n != newest { // behind it there is nothing yet
+}
+
+// names returns the names of the archives, the oldest first.
+func (b *bounds) names() []string {
+	names := make([]string, 1, len(b.ends)+1)
+	names[0] = firstArchive
+	for _, n := range b.ends {
+		if n != b.newest {
 			names = append(names, n.name())
 		}
 	}

@@ -32,6 +32,8 @@ type list struct {
 	topic   timeline.Topic // zero where the feed is of no topic
 	custom  *Custom
 	entries []*Entry
+	bounds  bounds
+	crowded int            // how many of entries are told with others of their turn
 	events  int            // how many of entries are events' own
 	names   map[string]int // how many entries spell the topic so
 	kept    string         // the name from before the last event left
@@ -133,18 +135,21 @@ func (l *list) remove(entries []*Entry) bool {
 			l.count(n, -1)
 		}
 	}
-	if len(at) < many {
-		slices.Sort(at)
-		for _, i := range slices.Backward(at) {
-			l.entries = slices.Delete(l.entries, i, i+1)
+	if len(at) >= many {
+		for _, i := range at {
+			l.entries[i] = nil
 		}
-		return len(at) > 0
+		l.entries = slices.DeleteFunc(l.entries, func(n *Entry) bool { return n == nil })
+		l.bounds = newBounds(l.entries)
+		return true
 	}
-	for _, i := range at {
-		l.entries[i] = nil
+	slices.Sort(at)
+	for _, i := range slices.Backward(at) {
+		n := l.entries[i]
+		l.entries = slices.Delete(l.entries, i, i+1)
+		l.bounds.remove(n, l.entries)
 	}
-	l.entries = slices.DeleteFunc(l.entries, func(n *Entry) bool { return n == nil })
-	return true
+	return len(at) > 0
 }
 
 // insert puts entries into a list.
@@ -155,11 +160,13 @@ func (l *list) insert(entries []*Entry) {
 	if len(entries) >= many {
 		l.entries = append(l.entries, entries...)
 		slices.SortFunc(l.entries, order)
+		l.bounds = newBounds(l.entries)
 		return
 	}
 	for _, n := range entries {
 		i, _ := slices.BinarySearchFunc(l.entries, n, order)
 		l.entries = slices.Insert(l.entries, i, n)
+		l.bounds.insert(n)
 	}
 }
 
@@ -194,8 +201,11 @@ func (c *Catalog) listAt(path string, t timeline.Topic) *list {
 	return l
 }
 
-// count counts an event, and its spelling of the list's topic.
+// count counts an entry; of an event, its spelling of the list's topic.
 func (l *list) count(n *Entry, by int) {
+	if n.crowded() {
+		l.crowded += by
+	}
 	if n.Correction != nil {
 		return
 	}

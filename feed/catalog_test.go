@@ -316,9 +316,9 @@ func TestIncremental(t *testing.T) {
 						}
 						return t
 					}
-					e := an(id, fmt.Sprint("T", rnd.IntN(3)), tags(some()...), actors(some()...), importance(rnd.IntN(11)))
+					e := an(id, fmt.Sprint("T", rnd.IntN(3)), tags(some()...), actors(some()...), importance(rnd.IntN(11)), body(strings.Repeat("word ", 1+rnd.IntN(2)*12_000)))
 					slugs.Give(timeline.Topics(e))
-					n = s.NewEntry(Known{ID: "tag:example.org,2025:" + id, Event: e, Published: day(0), Updated: day(turn/4 + rnd.IntN(2))}, slugs.Slug)
+					n = s.NewEntry(Known{ID: "tag:example.org,2025:" + id, Event: e, Published: day(rnd.IntN(3)), Updated: day(turn/4 + rnd.IntN(2))}, slugs.Slug)
 				}
 				c.Replace(one(here[id]), one(n))
 				if n == nil {
@@ -328,14 +328,19 @@ func TestIncremental(t *testing.T) {
 				}
 			}
 			for _, f := range c.Touched(known) {
-				live[f.Path], names[f.Path] = f.Digest, f.Name
+				live[f.Path], names[f.Path] = f.Digest+strings.Join(f.archives, " "), f.Name
 			}
 
+			for path, l := range c.lists {
+				if all := newBounds(l.entries); !slices.Equal(l.bounds.ends, all.ends) || l.bounds.newest != all.newest {
+					t.Fatalf("seed %d, turn %d: %s has the bounds %v, from scratch %v", seed, turn, path, l.bounds, all)
+				}
+			}
 			scratch := NewCatalog(s, least, custom)
 			scratch.Fill(slices.Collect(maps.Values(here)), names)
 			want := make(map[string]string)
 			for _, f := range scratch.Touched(known) {
-				want[f.Path] = f.Digest
+				want[f.Path] = f.Digest + strings.Join(f.archives, " ")
 				if f.Name != names[f.Path] {
 					t.Errorf("seed %d, turn %d: %s is named %q, from scratch %q", seed, turn, f.Path, names[f.Path], f.Name)
 				}

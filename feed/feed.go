@@ -212,22 +212,34 @@ func (s *Style) newFeed(l *list) *Feed {
 		f.Title, f.Page = f.Name+" – "+s.Title, s.TopicPage(timeline.TopicKind(kind), slug)
 		f.Description = "Events of " + s.Title + " with the " + strings.TrimSuffix(kind, "s") + " " + f.Name
 	}
-	f.fill(l.entries)
+	if l.crowded > 0 {
+		f.fill(l.entries, nil)
+	} else {
+		f.fill(l.entries, &l.bounds)
+	}
 	return f
 }
 
 // fill puts all entries of a feed into it, in their order. The caller may change
-// the slice later.
-func (f *Feed) fill(all []*Entry) {
+// the slice later. b are their bounds, where these are known and the feed shows
+// all of the entries one by one; else nil.
+func (f *Feed) fill(all []*Entry, b *bounds) {
 	f.all = slices.Clone(all)
-	shown := f.style.gather(f.Path, f.all)
+	shown := f.all
+	if b == nil {
+		shown = f.style.gather(f.Path, f.all)
+	}
 	f.Entries = f.style.window(shown)
 	f.Updated = earliest
 	if len(f.Entries) > 0 {
 		f.Updated = f.Entries[0].Updated
 	}
 	if len(f.Entries) < len(shown) {
-		f.archives = archives(shown)
+		if b == nil {
+			fresh := newBounds(shown)
+			b = &fresh
+		}
+		f.archives = b.names()
 	}
 	f.Digest = f.digest()
 }

@@ -43,7 +43,7 @@ func (s *Style) NewQuery(q Query, x *Index) *Feed {
 			}
 		}
 	}
-	f.fill(all)
+	f.fill(all, nil)
 	if f.Updated.Before(q.Updated) {
 		f.Updated = q.Updated
 	}
