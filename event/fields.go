@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/goodsign/monday"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/parser"
 	"go.yaml.in/yaml/v4"
@@ -41,8 +42,11 @@ type Dialect struct {
 	// StatusWords gives the status to use for a word, without regard to case. A
 	// true that it does not name is resolved, a false open.
 	StatusWords map[string]string
-	// DateLayouts are tried beside RFC 3339 and YYYY-MM-DD, in Go's notation.
+	// DateLayouts are tried beside RFC 3339 and YYYY-MM-DD, in Go's notation. Names
+	// of months and days are English, or those of Language.
 	DateLayouts []string
+	// Language is the BCP 47 tag of the content; empty is English.
+	Language string
 	// Zone is where times without a zone of their own are read; nil is UTC.
 	Zone *time.Location
 	// TagAliases and ActorAliases give the name to use for another spelling;
@@ -66,8 +70,9 @@ type Reader struct {
 	fields   map[string][]candidate
 	words    map[string]int
 	statuses map[string]string
-	clocked  []bool // of DateLayouts: it has a time of day
-	bare     bool   // files without front matter may be events
+	clocked  []bool        // of DateLayouts: it has a time of day
+	locale   monday.Locale // whose months are known beside English ones; empty: none
+	bare     bool          // files without front matter may be events
 	dialect  Dialect
 	tags     map[string]string // by Key
 	actors   map[string]string
@@ -121,6 +126,7 @@ func NewReader(d Dialect) *Reader {
 	for w, status := range d.StatusWords {
 		r.statuses[fold(w)] = line(status)
 	}
+	r.locale = localeOf(d.Language)
 	for _, layout := range d.DateLayouts {
 		r.clocked = append(r.clocked, hasClock(layout))
 	}

@@ -14,7 +14,7 @@ import (
 // an *Error with a line of the file.
 func FuzzRead(f *testing.F) {
 	r := NewReader(Dialect{
-		ImportanceWords: map[string]int{"high": 8}, DateLayouts: []string{"2 January 2006"},
+		ImportanceWords: map[string]int{"high": 8}, DateLayouts: []string{"2 January 2006"}, Language: "de",
 		TagAliases: map[string]string{"viaducts": "bridges"}, MaxBytes: 1 << 16,
 	})
 	const path = "2025/a.md"

@@ -1,6 +1,9 @@
 package event
 
-import "go.yaml.in/yaml/v4"
+import (
+	"github.com/yuin/goldmark"
+	"go.yaml.in/yaml/v4"
+)
 
 // Outline is a file as it can be seen by those who do not know its dialect yet.
 type Outline struct {
@@ -8,20 +11,40 @@ type Outline struct {
 	Front *yaml.Node
 	// Body has LF line ends.
 	Body string
+	// Headings are the first of each level, at the level less 1, as plain text;
+	// empty where there is none.
+	Headings [6]string
+	// Paragraphs are the first of the body, as plain text.
+	Paragraphs []string
 }
+
+// outlined is how many paragraphs an outline has at most.
+const outlined = 3
 
 // Outlined cuts a file into front matter and body, also one without front matter.
 // The error is an *Error without its Path.
 func Outlined(data []byte) (Outline, error) {
 	doc, err := parse(data, true)
-	return Outline{Front: doc.front, Body: doc.body}, err
+	o := Outline{Front: doc.front, Body: doc.body}
+	if err != nil {
+		return o, err
+	}
+	for _, b := range blocks(goldmark.New().Parser(), doc.body, 1) {
+		switch {
+		case b.level > 0 && o.Headings[b.level-1] == "":
+			o.Headings[b.level-1] = b.text
+		case b.level == 0 && len(o.Paragraphs) < outlined:
+			o.Paragraphs = append(o.Paragraphs, b.text)
+		}
+	}
+	return o, nil
 }
 
-// TakesDate says that r reads s as a date.
-func (r *Reader) TakesDate(s string) bool {
+// ReadDate reads s as a date of a file; false where it is none.
+func (r *Reader) ReadDate(s string) (Date, bool) {
 	t := tree{r: r}
-	t.dateOf("date", scalar(s, 1))
-	return t.err == nil
+	d := t.dateOf("date", scalar(s, 1))
+	return d, t.err == nil
 }
 
 // TakesImportance says that r reads s as an importance.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goodsign/monday"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -86,7 +87,7 @@ func (r *Reader) parseDate(s string) (Date, bool) {
 	}
 	for i, layout := range r.dialect.DateLayouts {
 		if !r.clocked[i] {
-			if d, err := time.Parse(layout, s); err == nil {
+			if d, err := r.parseIn(time.UTC, layout, s); err == nil {
 				return Date{Time: d}, true
 			}
 		} else if d, ok := r.parseTime(layout, s); ok {
@@ -103,7 +104,7 @@ func (r *Reader) parseDate(s string) (Date, bool) {
 // none. A name of a zone that is neither the dialect's nor UTC's says nothing: EST
 // is two zones, and IST three.
 func (r *Reader) parseTime(layout, s string) (time.Time, bool) {
-	d, err := time.ParseInLocation(layout, s, r.dialect.Zone)
+	d, err := r.parseIn(r.dialect.Zone, layout, s)
 	if err != nil {
 		return time.Time{}, false
 	}
@@ -119,6 +120,33 @@ func (r *Reader) parseTime(layout, s string) (time.Time, bool) {
 		d = time.Date(year, month, day, hour, minute, second, 0, time.FixedZone("", offset-odd))
 	}
 	return d, true
+}
+
+// parseIn reads a date with English names, or with those of the dialect's language.
+func (r *Reader) parseIn(zone *time.Location, layout, s string) (time.Time, error) {
+	d, err := time.ParseInLocation(layout, s, zone)
+	if err == nil || r.locale == "" || !strings.Contains(layout, "Jan") || len(s) > maxDate {
+		return d, err
+	}
+	return monday.ParseInLocation(layout, s, zone, r.locale)
+}
+
+// maxDate bounds the bytes of a date with names, which are replaced one by one.
+const maxDate = 100
+
+// localeOf returns the locale of a language, whatever its country; empty where there
+// is none, or where its names are English.
+func localeOf(language string) monday.Locale {
+	base, _, _ := strings.Cut(strings.ToLower(language), "-")
+	if base == "en" || base == "" {
+		return ""
+	}
+	for _, l := range monday.ListLocales() {
+		if of, _, _ := strings.Cut(string(l), "_"); of == base || of == "nb" && base == "no" {
+			return l
+		}
+	}
+	return ""
 }
 
 // hasClock says that dates of a layout have a time of day.

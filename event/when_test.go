@@ -123,3 +123,26 @@ func TestMoments(t *testing.T) {
 		t.Error("no draft")
 	}
 }
+
+// Months have the names of the content's language, beside English ones.
+func TestMonths(t *testing.T) {
+	for _, c := range []struct{ language, layout, date, want string }{
+		{"de", "2. January 2006", "10. Dezember 2013", "2013-12-10"},
+		{"de-AT", "2. January 2006", "3. März 2013", "2013-03-03"},
+		{"de", "2. January 2006", "3. March 2013", "2013-03-03"},
+		{"de", "2. Jan 2006", "3. Dez 2013", "2013-12-03"},
+		{"fr", "2 January 2006", "1 février 2020", "2020-02-01"},
+		{"es", "2 de January de 2006", "3 de marzo de 2013", "2013-03-03"},
+		{"pl", "2 January 2006", "11 listopada 2011", "2011-11-11"},
+		{"pt-BR", "2 January 2006 15:04", "5 maio 2019 10:00", "2019-05-05T10:00:00Z"},
+		{"en", "2. January 2006", "10. Dezember 2013", ""},
+		{"tlh", "2. January 2006", "10. Dezember 2013", ""},
+		{"de", "2. January 2006", "10. Brumaire 2013", ""},
+	} {
+		r := NewReader(Dialect{Language: c.language, DateLayouts: []string{c.layout}})
+		got, ok := r.ReadDate(c.date)
+		if ok != (c.want != "") || ok && got.String() != c.want {
+			t.Errorf("%s: %q is %s, %v; want %q", c.language, c.date, got, ok, c.want)
+		}
+	}
+}

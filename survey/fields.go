@@ -8,8 +8,6 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
-
-	"tocsin/event"
 )
 
 // names are what people call each field, the most telling first, in plain form.
@@ -24,14 +22,14 @@ var names = map[string][]string{
 		"start", "startdate", "startedat", "starttime", "started", "startsat", "begin", "begins", "began", "beginn", "debut", "inicio",
 		"announced", "announcedat", "announcedon", "announcementdate", "disclosed", "disclosedat", "disclosedon", "disclosuredate",
 		"reported", "reportedat", "reportedon", "reportdate", "detected", "detectedat", "discovered", "discoveredat",
-		"released", "releasedat", "releasedate", "issued", "issuedat", "issuedate", "effective", "effectivedate",
+		"released", "releasedat", "releasedate", "release", "issued", "issuedat", "issuedate", "effective", "effectivedate",
 		"published", "publishedat", "publishedon", "publishdate", "pubdate", "publicationdate", "datepublished",
 		"veröffentlicht", "veroeffentlicht", "posted", "postedat", "postedon", "postdate", "created", "createdat", "createdon",
 		"creationdate", "datecreated", "datetime", "timestamp", "time", "year", "jahr",
 	},
 	"last_updated": {
 		"lastupdated", "lastupdatedat", "updated", "updatedat", "updatedon", "lastmod", "lastmodified", "lastmodifiedat", "modified",
-		"modifiedat", "modifieddate", "datemodified", "moddate", "lastchange", "revised", "revisedat", "aktualisiert", "geändert",
+		"modifiedat", "modifieddate", "datemodified", "moddate", "lastchange", "revised", "revisedat", "lastrevised", "lastupdate", "aktualisiert", "geändert",
 		"geaendert", "misajour", "actualizado",
 	},
 	"published": {
@@ -56,14 +54,14 @@ var names = map[string][]string{
 	},
 	"tags": {
 		"tags", "tag", "keywords", "keyword", "labels", "topics", "topic", "schlagworte", "schlagwörter", "schlagwoerter", "stichworte",
-		"stichwörter", "themen", "thema", "etiquetas", "motsclés", "motscles", "mots-clés", "sujets", "categories", "category",
+		"stichwörter", "themen", "thema", "etiquetas", "étiquettes", "etiquettes", "motsclés", "motscles", "mots-clés", "sujets", "categories", "category",
 		"kategorien", "kategorie", "categorias", "categorías", "affected", "affectedsystems", "affectedservices", "affectedcomponents",
 		"components", "component", "services", "service", "systems", "system", "betroffen", "ecosystems", "ecosystem", "subjects",
 		"themes", "theme", "areas", "area", "sectors", "sector", "kinds", "kind", "types", "type",
 	},
 	"actors": {
 		"actors", "actor", "people", "persons", "person", "who", "wer", "organizations", "organisations", "organization",
-		"organisation", "orgs", "org", "entities", "entity", "participants", "parties", "involved", "companies", "company", "vendors",
+		"organisation", "orgs", "org", "entities", "entity", "participants", "attendees", "speakers", "figures", "parties", "involved", "companies", "company", "vendors",
 		"vendor", "teams", "team", "agencies", "agency", "departments", "department", "akteure", "akteur", "beteiligte", "personen",
 		"acteurs", "personnes", "actores", "personas", "firmen", "firma", "packages", "package", "products", "product", "projects",
 		"project", "software", "modules", "module", "crate", "owners", "owner",
@@ -94,10 +92,10 @@ var order = []string{
 
 // choose proposes candidates for all fields.
 func (s *surveyor) choose() {
-	plainReader := event.NewReader(event.Dialect{})
+	s.language()
 	for _, field := range order {
 		var chosen []string
-		for _, u := range s.candidates(field, plainReader) {
+		for _, u := range s.candidates(field) {
 			if s.adds(field, chosen, u) {
 				chosen = append(chosen, u.key)
 				s.taken[u.key] = true
@@ -105,8 +103,16 @@ func (s *surveyor) choose() {
 		}
 		switch field {
 		case "date":
-			chosen = s.datePaths(chosen)
 			s.layouts(chosen)
+			chosen = s.datePaths(chosen, pathDates)
+			chosen = s.dateTexts(chosen)
+			exact := len(chosen)
+			if chosen = s.datePaths(chosen, coarseDates); len(chosen) > exact {
+				s.p.Notes["date"] = append(s.p.Notes["date"], "a path that says no day is taken for the first one")
+			}
+			if slices.ContainsFunc(chosen, func(c string) bool { return strings.Contains(c, "January|") }) {
+				s.p.Dialect.DateLayouts = append(s.p.Dialect.DateLayouts, monthFolder)
+			}
 		case "title":
 			chosen = s.titlePlaces(chosen)
 		case "importance":
@@ -144,7 +150,7 @@ func (s *surveyor) key(key string) *use {
 func (s *surveyor) adds(field string, chosen []string, u *use) bool {
 	n := 0
 	for _, d := range u.docs {
-		if !slices.ContainsFunc(chosen, func(c string) bool { return d.has(c) }) {
+		if !slices.ContainsFunc(chosen, d.has) {
 			n++
 		}
 	}
@@ -156,7 +162,7 @@ func (s *surveyor) adds(field string, chosen []string, u *use) bool {
 
 // candidates returns the keys that may hold a field, the best first: by their names,
 // then those that are less deep, then those in more files.
-func (s *surveyor) candidates(field string, r *event.Reader) []*use {
+func (s *surveyor) candidates(field string) []*use {
 	type ranked struct {
 		*use
 		rank int
@@ -164,13 +170,13 @@ func (s *surveyor) candidates(field string, r *event.Reader) []*use {
 	var all []ranked
 	for _, u := range s.uses {
 		rank := s.rank(field, u)
-		if rank >= 0 && !s.taken[u.key] && s.fits(field, u, r) {
+		if rank >= 0 && !s.taken[u.key] && s.fits(field, u) {
 			all = append(all, ranked{u, rank})
 		}
 	}
 	if field == "date" && len(all) == 0 {
 		for _, u := range s.uses {
-			if !u.listed && !otherDates.MatchString(u.name) && u.share(s.isDate(r)) >= 0.8 && u.share(isYear) < 0.2 {
+			if !u.listed && !otherDates.MatchString(u.name) && u.share(s.isDate) >= 0.8 && u.share(isYear) < 0.2 {
 				all = append(all, ranked{u, len(s.docs) - len(u.docs)})
 			}
 		}
@@ -186,7 +192,7 @@ func (s *surveyor) candidates(field string, r *event.Reader) []*use {
 }
 
 // generic are names that say nothing without what is around them.
-var generic = []string{"name", "title", "label", "value", "text", "id", "slug"}
+var generic = []string{"name", "fullname", "displayname", "title", "label", "value", "text", "id", "slug"}
 
 // rank is how telling a key's name is for a field, from 0; -1 where it is not. Of
 // the items of a list the list's name counts.
@@ -195,35 +201,54 @@ func (s *surveyor) rank(field string, u *use) int {
 	if u.depth > 1 && slices.Contains(generic, name) && (u.listed || field != "title" && field != "id" && field != "summary") {
 		name = u.parent()
 	}
-	return slices.Index(names[field], name)
+	if i := slices.Index(names[field], name); i >= 0 || u.last == name {
+		return i
+	}
+	// The last word says what it is: advisory_title, incidentSeverity.
+	if u.listed || slices.Contains(vague, u.last) || notItself.MatchString(name) || field == "date" && otherDates.MatchString(name) {
+		return -1
+	}
+	if i := slices.Index(names[field], u.last); i >= 0 {
+		return len(names[field]) + i
+	}
+	return -1
 }
 
+// vague are names that say nothing as the last word of another.
+var vague = []string{
+	"name", "label", "event", "incident", "what", "text", "data", "day", "time", "year", "who", "id", "type", "kind", "score", "level", "land", "tag",
+	"site", "where", "wo", "wer", "start", "begin", "lead", "link", "url",
+}
+
+// notItself matches names of what is about an image, a search engine and the like.
+var notItself = regexp.MustCompile(`image|img|photo|cover|banner|thumb|logo|icon|avatar|seo|og|twitter|meta|page|site|canonical|reading|author`)
+
 // fits says that the values of a key can be a field's.
-func (s *surveyor) fits(field string, u *use, r *event.Reader) bool {
+func (s *surveyor) fits(field string, u *use) bool {
 	scalar := !u.listed && u.share(isScalar) >= 0.9
 	switch field {
 	case "title":
-		return scalar && length(u) <= 200 && u.share(isFlag) == 0 && u.share(isNumber) < 0.5 && u.share(s.isDate(r)) < 0.5 &&
+		return scalar && length(u) <= 200 && u.share(isFlag) == 0 && u.share(isNumber) < 0.5 && u.share(s.isDate) < 0.5 &&
 			(u.name != "event" && u.name != "incident" && u.name != "name" && u.name != "label" || 2*u.distinct() > len(u.docs))
 	case "date":
-		return !u.listed && u.share(s.isDate(r)) >= 0.5 && (u.share(isYear) < 0.5 || u.name == "year" || u.name == "jahr")
+		return !u.listed && u.share(s.isDate) >= 0.5 && (u.share(isYear) < 0.5 || u.name == "year" || u.name == "jahr")
 	case "last_updated":
-		return !u.listed && u.share(s.isDate(r)) >= 0.5
+		return !u.listed && u.share(s.isDate) >= 0.5
 	case "published":
-		return !u.listed && u.share(func(n *yaml.Node) bool { return isBool(n) || s.isDate(r)(n) }) >= 0.95
+		return !u.listed && u.share(func(n *yaml.Node) bool { return isBool(n) || s.isDate(n) }) >= 0.95
 	case "expires":
-		return !u.listed && u.share(s.isDate(r)) >= 0.95
+		return !u.listed && u.share(s.isDate) >= 0.95
 	case "draft":
 		return !u.listed && u.share(isFlag) >= 0.95
 	case "importance":
-		return !u.branch && u.share(s.isDate(r)) < 0.5
+		return !u.branch && u.share(s.isDate) < 0.5
 	case "id":
 		return scalar && length(u) <= 100 && u.distinct() == len(u.docs) && u.share(isDecimal) == 0
 	case "tags", "actors":
-		return !s.glued(u) && length(u) <= 60 && u.share(isFlag) == 0 && u.share(s.isDate(r)) < 0.5 && u.share(isLink) < 0.5 &&
+		return !s.glued(u) && length(u) <= 60 && u.share(isFlag) == 0 && u.share(s.isDate) < 0.5 && u.share(isLink) < 0.5 &&
 			(u.name != "type" && u.name != "kind" || u.distinct() > 1)
 	case "status":
-		return scalar && length(u) <= 40 && u.share(s.isDate(r)) < 0.5 && u.share(isNumber) < 0.5 && (u.distinct() <= 12 || 3*u.distinct() <= len(u.docs)) &&
+		return scalar && length(u) <= 40 && u.share(s.isDate) < 0.5 && u.share(isNumber) < 0.5 && (u.distinct() <= 12 || 3*u.distinct() <= len(u.docs)) &&
 			(!strings.HasSuffix(u.name, "ed") || u.share(isFlag) > 0.5)
 	case "location":
 		return !s.glued(u) && length(u) <= 100 && u.share(isNumber) < 0.5 && u.share(isLink) < 0.5
@@ -292,7 +317,7 @@ func isLink(n *yaml.Node) bool {
 // else the file's own name.
 func (s *surveyor) titlePlaces(chosen []string) []string {
 	missing := func(d *doc) bool {
-		return d.err == nil && !slices.ContainsFunc(chosen, func(c string) bool { return d.has(c) })
+		return d.err == nil && !slices.ContainsFunc(chosen, d.has)
 	}
 	add := func(c string) bool {
 		found := slices.ContainsFunc(s.docs, func(d *doc) bool { return missing(d) && d.has(c) })
@@ -308,13 +333,14 @@ func (s *surveyor) titlePlaces(chosen []string) []string {
 	}
 	// A summary of one line is what such files are called by, else their names are.
 	for _, u := range s.uses {
-		if s.rank("summary", u) >= 0 && u.depth == 1 && s.fits("summary", u, event.NewReader(event.Dialect{})) && length(u) <= 100 && 2*len(u.docs) > len(s.docs) && add(u.key) {
+		if s.rank("summary", u) >= 0 && u.depth == 1 && s.fits("summary", u) && length(u) <= 100 && 2*len(u.docs) > len(s.docs) && add(u.key) {
 			s.taken[u.key] = true
 		}
 	}
 	for _, c := range []string{
 		`path:([^/]+)/[iI][nN][dD][eE][xX]\.[^./]+$`, // the folder that a page is of
 		`path:(?:^|/)(?:\d{4}-?\d{2}-?\d{2}[-_]*)?([^/]*\pL[^/]*)\.[^./]+$`,
+		`path:([^/]+)\.[^./]+$`,
 	} {
 		lacking := 0
 		for _, d := range s.docs {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 
@@ -13,13 +14,13 @@ import (
 
 // doc is one file taken apart.
 type doc struct {
-	path   string
-	data   []byte
-	body   string
-	err    error // why it cannot be taken apart
-	values map[string]*yaml.Node
-	keys   []string // of values, in the order of the file
-	listed map[string]bool
+	path    string
+	data    []byte
+	outline event.Outline
+	err     error // why it cannot be taken apart
+	values  map[string]*yaml.Node
+	keys    []string // of values, in the order of the file
+	listed  map[string]bool
 
 	event *event.Event // as the proposal reads it
 }
@@ -31,7 +32,7 @@ func newDoc(f File) *doc {
 		d.err = err
 		return d
 	}
-	d.body = o.Body
+	d.outline = o
 	d.walk(o.Front, "", false, 0)
 	return d
 }
@@ -85,31 +86,31 @@ func (d *doc) note(key string, v *yaml.Node, listed bool) {
 	d.keys = append(d.keys, key)
 }
 
-// headings are those by level; a line below one of = or - makes one of 1 or 2.
-var headings = map[string]*regexp.Regexp{
-	"heading:1": regexp.MustCompile(`(?m)^ {0,3}#[ \t]+(\S[^\n]*)$|^([^\s#][^\n]*)\n=+[ \t]*$`),
-	"heading:2": regexp.MustCompile(`(?m)^ {0,3}##[ \t]+(\S[^\n]*)$|^([^\s#-][^\n]*)\n-+[ \t]*$`),
+// text is what a candidate that is a heading or a paragraph holds; empty where it is
+// another one, or there is none.
+func (d *doc) text(c string) string {
+	if n, ok := strings.CutPrefix(c, "heading:"); ok {
+		return d.outline.Headings[n[0]-'1']
+	}
+	if n, ok := strings.CutPrefix(c, "paragraph:"); ok && int(n[0]-'1') < len(d.outline.Paragraphs) {
+		return d.outline.Paragraphs[n[0]-'1']
+	}
+	return ""
 }
 
 // has says that a candidate is present in the file.
 func (d *doc) has(c string) bool {
-	if re, ok := headings[c]; ok {
-		return re.MatchString(d.body)
-	}
 	if expr, ok := strings.CutPrefix(c, "path:"); ok {
 		return regexp.MustCompile(expr).MatchString(d.path)
 	}
-	if c == "paragraph:1" {
-		return strings.TrimSpace(d.body) != ""
-	}
-	return d.values[c] != nil
+	return d.values[c] != nil || d.text(c) != ""
 }
 
 // example is what a candidate holds, on one short line.
 func (d *doc) example(c string) string {
 	n := d.values[c]
 	if n == nil {
-		return ""
+		return event.Cut(d.text(c), 40)
 	}
 	return event.Cut(strings.Join(event.Texts(n), ", "), 40)
 }
@@ -117,7 +118,8 @@ func (d *doc) example(c string) string {
 // use is one key path over all files.
 type use struct {
 	key    string
-	name   string // its last part that says what it is, in lower case and letters alone
+	name   string // its last part, in lower case and without what separates words
+	last   string // the last word of that part
 	depth  int
 	listed bool // goes through a list of mappings
 	branch bool // holds mappings, which have key paths of their own
@@ -133,7 +135,7 @@ func usesOf(docs []*doc) []*use {
 			u := byKey[key]
 			if u == nil {
 				parts := strings.Split(key, ".")
-				u = &use{key: key, name: plain(parts[len(parts)-1]), depth: len(parts)}
+				u = &use{key: key, name: plain(parts[len(parts)-1]), last: lastWord(parts[len(parts)-1]), depth: len(parts)}
 				byKey[key] = u
 				all = append(all, u)
 			}
@@ -155,6 +157,21 @@ func plain(name string) string {
 		}
 		return r
 	}, strings.ToLower(name))
+}
+
+// lastWord is the last word of a name: title of advisory_title and advisoryTitle.
+func lastWord(name string) string {
+	words := strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("_- ", r) })
+	if len(words) == 0 {
+		return ""
+	}
+	last := words[len(words)-1]
+	for i, r := range last {
+		if i > 0 && unicode.IsUpper(r) && unicode.IsLower(rune(last[i-1])) {
+			return lastWord(last[i:])
+		}
+	}
+	return strings.ToLower(last)
 }
 
 // parent is the name of what a path leads through last.

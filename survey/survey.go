@@ -36,6 +36,8 @@ type File struct {
 type Proposal struct {
 	// Dialect has all that is proposed of how files are read.
 	Dialect event.Dialect
+	// Language is that of months in dates; empty where they are English or numbers.
+	Language string
 	// Include and Exclude are patterns of paths; Exclude has those of files that
 	// are no events.
 	Include []string
@@ -92,10 +94,11 @@ func Survey(files []File, now time.Time) *Proposal {
 			Dialect: event.Dialect{Fields: make(map[string][]string)},
 			Include: include(files), Uses: make(map[string][]Use), Notes: make(map[string][]string), Files: len(files),
 		},
-		taken: make(map[string]bool),
+		taken: make(map[string]bool), dates: make(map[string]bool), readers: make(map[string]*event.Reader),
 	}
 	s.read(files)
 	s.choose()
+	s.p.Dialect.Language = s.p.Language
 	s.try()
 	s.count(now)
 	return s.p
@@ -103,10 +106,12 @@ func Survey(files []File, now time.Time) *Proposal {
 
 // surveyor is one survey.
 type surveyor struct {
-	p     *Proposal
-	docs  []*doc
-	uses  []*use
-	taken map[string]bool // keys that a field is taken from
+	p       *Proposal
+	docs    []*doc
+	uses    []*use
+	taken   map[string]bool          // keys that a field is taken from
+	dates   map[string]bool          // texts: whether they are dates
+	readers map[string]*event.Reader // by the layout that they know
 }
 
 // include returns a pattern for each ending.
@@ -181,6 +186,9 @@ func (s *surveyor) try() {
 				delete(s.taken, k)
 			}
 			bad = still
+			if field == "importance" {
+				d.ImportanceWords = nil
+			}
 			continue
 		}
 		d.Fields[field] = before
@@ -265,7 +273,7 @@ func (s *surveyor) unreadable(docs []*doc) []*doc {
 
 // has says that a candidate of a field is present in a file, whatever it holds.
 func (s *surveyor) has(d *doc, field string) bool {
-	return slices.ContainsFunc(s.p.Dialect.Fields[field], func(c string) bool { return d.has(c) })
+	return slices.ContainsFunc(s.p.Dialect.Fields[field], d.has)
 }
 
 // count tells what the proposal gives.

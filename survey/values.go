@@ -25,6 +25,7 @@ var dateLayouts = []string{
 	"2-January-2006", "2-Jan-2006", "2006-January-2", "2006-Jan-2", monthFolder, "2006 January 2", "Jan. 2, 2006",
 	"January 2th, 2006", "January 2st, 2006", "January 2nd, 2006", "January 2rd, 2006",
 	"2th January 2006", "2st January 2006", "2nd January 2006", "2rd January 2006",
+	"2 de January de 2006", "2 de January del 2006", "2er January 2006",
 	"2th of January 2006", "2st of January 2006", "2nd of January 2006", "2rd of January 2006", "2 of January 2006",
 	"Monday, January 2, 2006", "Monday, 2 January 2006", "Monday 2 January 2006", "Mon, 2 Jan 2006", "Mon Jan 2 2006",
 	"January 2, 2006 15:04", "January 2, 2006 at 15:04", "January 2, 2006 3:04 PM", "January 2, 2006, 3:04 PM", "2 January 2006 15:04",
@@ -42,32 +43,106 @@ var ambiguous = [][2]string{
 	{"2/1/2006", "1/2/2006"}, {"2/1/2006 15:04", "1/2/2006 15:04"}, {"2-1-2006", "1-2-2006"}, {"2/1/06", "1/2/06"},
 }
 
-// isDate returns what says that a value is a date in some layout.
-func (s *surveyor) isDate(r *event.Reader) func(n *yaml.Node) bool {
-	return func(n *yaml.Node) bool {
-		return isScalar(n) && (n.Tag == "!!timestamp" || s.readsDate(r, strings.Join(event.Texts(n), "")))
+// ordinals are layouts that are proposed together where one of them is in use.
+var ordinals = [][]string{
+	{"January 2st, 2006", "January 2nd, 2006", "January 2rd, 2006", "January 2th, 2006"},
+	{"2st January 2006", "2nd January 2006", "2rd January 2006", "2th January 2006"},
+	{"2st of January 2006", "2nd of January 2006", "2rd of January 2006", "2th of January 2006"},
+}
+
+// languages are those whose months are looked for where dates are not English.
+var languages = []string{"de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "ru", "uk", "tr", "hu", "ro"}
+
+// named matches what may be a date with the name of a month.
+var named = regexp.MustCompile(`^[^\n]{0,20}\pL{3}[^\n]{0,20}\d{4}|^\d{4}[^\n]{0,20}\pL{3}`)
+
+// samples is how many texts tell the language of months.
+const samples = 40
+
+// language finds out in which language months are written, from keys with the names
+// of dates.
+func (s *surveyor) language() {
+	english := event.NewReader(event.Dialect{DateLayouts: dateLayouts})
+	var texts []string
+	for _, u := range s.uses {
+		if slices.Contains(names["date"], u.name) || slices.Contains(names["published"], u.name) {
+			for _, text := range u.texts() {
+				if _, ok := english.ReadDate(text); !ok && len(text) <= longestDate && named.MatchString(text) && len(texts) < samples {
+					texts = append(texts, text)
+				}
+			}
+		}
+	}
+	most := 0
+	for _, l := range languages {
+		r := event.NewReader(event.Dialect{DateLayouts: dateLayouts, Language: l})
+		n := 0
+		for _, text := range texts {
+			if _, ok := r.ReadDate(text); ok {
+				n++
+			}
+		}
+		if n > most {
+			s.p.Language, most = l, n
+		}
 	}
 }
 
-func (s *surveyor) readsDate(r *event.Reader, text string) bool {
-	return r.TakesDate(text) || slices.ContainsFunc(dateLayouts, func(l string) bool { return reads(l, text) }) ||
-		slices.ContainsFunc(ambiguous, func(l [2]string) bool { return reads(l[0], text) || reads(l[1], text) })
+// longestDate is how many bytes a date has at most.
+const longestDate = 60
+
+// isDate says that a value is a date in some layout.
+func (s *surveyor) isDate(n *yaml.Node) bool {
+	return isScalar(n) && (n.Tag == "!!timestamp" || s.readsDate(strings.Join(event.Texts(n), "")))
+}
+
+func (s *surveyor) readsDate(text string) bool {
+	if len(text) > longestDate || !strings.ContainsAny(text, "0123456789") {
+		return false
+	}
+	is, ok := s.dates[text]
+	if !ok {
+		is = s.plain(text) || slices.ContainsFunc(dateLayouts, func(l string) bool { return s.reads(l, text) }) ||
+			slices.ContainsFunc(ambiguous, func(l [2]string) bool { return s.reads(l[0], text) || s.reads(l[1], text) })
+		s.dates[text] = is
+	}
+	return is
+}
+
+// plain says that a date needs no layout.
+func (s *surveyor) plain(text string) bool {
+	_, ok := s.reader("").ReadDate(text)
+	return ok
 }
 
 // reads says that text is a date in a layout, of a year that people write about.
-func reads(layout, text string) bool {
-	t, err := time.Parse(layout, text)
-	return err == nil && t.Year() >= 1000 && t.Year() < 2200
+func (s *surveyor) reads(layout, text string) bool {
+	d, ok := s.reader(layout).ReadDate(text)
+	return ok && d.Year() >= 1000 && d.Year() < 2200
+}
+
+// reader returns what reads dates in one layout beside the usual ones.
+func (s *surveyor) reader(layout string) *event.Reader {
+	r := s.readers[layout]
+	if r == nil {
+		d := event.Dialect{Language: s.p.Language}
+		if layout != "" {
+			d.DateLayouts = []string{layout}
+		}
+		r = event.NewReader(d)
+		s.readers[layout] = r
+	}
+	return r
 }
 
 // layouts proposes the fewest layouts that read all dates of the candidates.
 func (s *surveyor) layouts(chosen []string) {
-	r := event.NewReader(event.Dialect{})
 	open := make(map[string]*doc) // by text, one of the files that have it
+	keys := slices.Concat(chosen, s.dateKeys())
 	for _, d := range s.docs {
-		for _, c := range slices.Concat(chosen, s.dateKeys()) {
+		for _, c := range keys {
 			text := d.date(c)
-			if text != "" && !r.TakesDate(text) {
+			if text != "" && len(text) <= longestDate && !s.plain(text) {
 				open[text] = d
 			}
 		}
@@ -83,7 +158,7 @@ func (s *surveyor) layouts(chosen []string) {
 		for _, l := range pool {
 			n := 0
 			for text := range open {
-				if reads(l, text) {
+				if s.reads(l, text) {
 					n++
 				}
 			}
@@ -94,17 +169,24 @@ func (s *surveyor) layouts(chosen []string) {
 		if best == "" {
 			break
 		}
-		s.p.Dialect.DateLayouts = append(s.p.Dialect.DateLayouts, best)
-		maps.DeleteFunc(open, func(text string, _ *doc) bool { return reads(best, text) })
+		found := []string{best}
+		for _, family := range ordinals {
+			if slices.Contains(family, best) {
+				found = family
+			}
+		}
+		s.p.Dialect.DateLayouts = append(s.p.Dialect.DateLayouts, found...)
+		maps.DeleteFunc(open, func(text string, _ *doc) bool {
+			return slices.ContainsFunc(found, func(l string) bool { return s.reads(l, text) })
+		})
 	}
 }
 
 // dateKeys are the keys with dates beside that of the event.
 func (s *surveyor) dateKeys() []string {
-	r := event.NewReader(event.Dialect{})
 	var keys []string
 	for _, field := range []string{"last_updated", "published", "expires"} {
-		for _, u := range s.candidates(field, r) {
+		for _, u := range s.candidates(field) {
 			keys = append(keys, u.key)
 		}
 	}
@@ -116,7 +198,6 @@ func (s *surveyor) dateKeys() []string {
 // as in most of the world.
 func (s *surveyor) dayFirst(pair [2]string, open map[string]*doc) string {
 	var n, agree [2]int
-	both := 0
 	for text, d := range open {
 		inPath := dateInPath.FindString(d.path)
 		for i, l := range pair {
@@ -126,9 +207,6 @@ func (s *surveyor) dayFirst(pair [2]string, open map[string]*doc) string {
 					agree[i]++
 				}
 			}
-		}
-		if reads(pair[0], text) && reads(pair[1], text) {
-			both++
 		}
 	}
 	switch {
@@ -143,22 +221,9 @@ func (s *surveyor) dayFirst(pair [2]string, open map[string]*doc) string {
 	return pair[0]
 }
 
-// date is the text that a candidate gives for a date.
-func (d *doc) date(c string) string {
-	if expr, ok := strings.CutPrefix(c, "path:"); ok {
-		m := regexp.MustCompile(expr).FindStringSubmatch(d.path)
-		if m == nil || strings.Contains(expr, "?P<") || len(m) < 2 {
-			return ""
-		}
-		parts := slices.Clone(m[1:])
-		for i, p := range parts {
-			if len(p) == 1 {
-				parts[i] = "0" + p
-			}
-		}
-		return strings.Join(parts, "-")
-	}
-	if n := d.values[c]; n != nil && n.Kind == yaml.ScalarNode {
+// date is the text of a key that holds a date.
+func (d *doc) date(key string) string {
+	if n := d.values[key]; n != nil && n.Kind == yaml.ScalarNode {
 		return strings.Join(event.Texts(n), "")
 	}
 	return ""
@@ -178,37 +243,102 @@ var pathDates = []string{
 	`path:(?:^|/)(\d{4})-(\d{2})/(\d{2})(?:\D|$)`,
 	`path:(?:^|/)(?P<day>\d{2})[-.](?P<month>\d{2})[-.](?P<year>\d{4})(?:\D|$)`,
 	`path:(?:^|/)(\d{4})/(January|February|March|April|May|June|July|August|September|October|November|December)/(\d{1,2})(?:\D|$)`,
+}
+
+// coarseDates are the ways in which a path holds a month or a year alone.
+var coarseDates = []string{
 	`path:(?:^|/)(?P<year>\d{4})[-/](?P<month>[01]\d)(?:\D|$)`,
 	`path:(?:^|\D)(?P<year>(?:1[5-9]|20)\d{2})(?:\D|$)`,
 }
 
 // datePaths adds the dates in paths for files that no key has one for. What fits
 // hardly any of them is chance, unless it says of others what their keys say.
-func (s *surveyor) datePaths(chosen []string) []string {
-	keys := event.NewReader(event.Dialect{Fields: map[string][]string{"date": chosen, "title": {"=x"}}})
-	for _, c := range pathDates {
+func (s *surveyor) datePaths(chosen, patterns []string) []string {
+	for _, c := range patterns {
 		r := event.NewReader(event.Dialect{
 			Fields: map[string][]string{"date": {c}, "title": {"=x"}}, DateLayouts: []string{monthFolder},
 		})
 		without, with, same, other := 0, 0, 0, 0
 		for _, d := range s.docs {
+			if d.err != nil {
+				continue
+			}
 			e, err := r.Read(d.path, []byte("x"))
-			ok := err == nil && e.Date.Year() >= 1000
-			if d.err == nil && !slices.ContainsFunc(chosen, func(c string) bool { return d.has(c) }) {
+			in := err == nil && e.Date.Year() >= 1000
+			switch at := slices.IndexFunc(chosen, d.has); {
+			case at < 0:
 				without++
-				if ok {
+				if in {
 					with++
 				}
-			} else if k, err := keys.Read(d.path, d.data); ok && err == nil {
-				if k.Date.Day().Equal(e.Date.Day()) {
-					same++
-				} else {
-					other++
-				}
+			case in && s.keyDate(d, chosen[at]).Equal(e.Date.Day()):
+				same++
+			case in:
+				other++
 			}
 		}
 		if with > 0 && (10*with >= without || 2*with >= len(s.docs) || same > other) {
 			chosen = append(chosen, c)
+		}
+	}
+	return chosen
+}
+
+// keyDate is the day that a key says; the zero time where it says none, or c is no
+// key.
+func (s *surveyor) keyDate(d *doc, c string) time.Time {
+	text := d.date(c)
+	for _, layout := range slices.Concat([]string{""}, s.p.Dialect.DateLayouts) {
+		if got, ok := s.reader(layout).ReadDate(text); ok {
+			return got.Day()
+		}
+	}
+	return time.Time{}
+}
+
+// inText matches a date within other words.
+var inText = regexp.MustCompile(`\d{4}-\d{2}-\d{2}|\d{1,2}\.? ?(?:de )?\pL{3,9}\.? (?:de )?\d{4}|\pL{3,9}\.? \d{1,2},? \d{4}|\d{1,2}\.\d{1,2}\.\d{4}`)
+
+// dateTexts adds the paragraph or heading that says the date, where nearly all files
+// say it in the same words: what stands around the date is part of its layout.
+func (s *surveyor) dateTexts(chosen []string) []string {
+	var without []*doc
+	for _, d := range s.docs {
+		if d.err == nil && !slices.ContainsFunc(chosen, d.has) {
+			without = append(without, d)
+		}
+	}
+	if 2*len(without) <= len(s.docs) {
+		return chosen
+	}
+	for _, c := range []string{"paragraph:1", "paragraph:2", "heading:1", "heading:2", "heading:3", "paragraph:3"} {
+		layouts := make(map[string]int)
+		read := 0
+		for _, d := range without {
+			text := d.text(c)
+			at := inText.FindStringIndex(text)
+			if at == nil || len(text) > 2*longestDate {
+				continue
+			}
+			for _, l := range slices.Concat([]string{time.DateOnly}, dateLayouts) {
+				if !s.reads(l, text[at[0]:at[1]]) {
+					continue
+				}
+				// The words around may be part of a layout themselves.
+				whole := text[:at[0]] + l + text[at[1]:]
+				if got, ok := s.reader(whole).ReadDate(text); ok {
+					if want, _ := s.reader(l).ReadDate(text[at[0]:at[1]]); want.Day().Equal(got.Day()) {
+						layouts[whole]++
+						read++
+					}
+				}
+				break
+			}
+		}
+		// Words that differ from file to file are no layout.
+		if 10*read >= 9*len(without) && (read == 1 || 4*len(layouts) <= read+3) {
+			s.p.Dialect.DateLayouts = append(s.p.Dialect.DateLayouts, slices.Sorted(maps.Keys(layouts))...)
+			return append(chosen, c)
 		}
 	}
 	return chosen
@@ -278,7 +408,7 @@ func (s *surveyor) importanceWords(chosen []string) []string {
 			known++
 		}
 		switch {
-		case 2*known < all || len(guessed) > 12:
+		case 2*known < all || 20*len(bad) > all || len(guessed) > 12:
 			s.p.Notes["importance"] = append(s.p.Notes["importance"], fmt.Sprintf("%s holds what is neither a number from 1 to 10 nor a known word, such as %s",
 				key, strconv.Quote(event.Cut(slices.Concat(bad, guessed)[0], 30))))
 			delete(s.taken, key)

@@ -62,6 +62,9 @@ func (p *Proposal) Config(at Place) string {
 	}
 	line("\nsite:")
 	line("  title: %s", quoted(at.Title))
+	if p.Language != "" {
+		noted("  language: "+p.Language, "that of the months in dates")
+	}
 	noted("  url: http://localhost:8080", "where people will find it; every link is made from this")
 	noted("  authority: localhost,2025", "yours, before anybody subscribes: a domain and a date on which you had it")
 

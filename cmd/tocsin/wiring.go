@@ -25,7 +25,7 @@ func dialect(c *config.Config) event.Dialect {
 	return event.Dialect{
 		Fields: c.Events.Fields, TagSplit: c.Events.Split.Tags, ActorSplit: c.Events.Split.Actors,
 		ImportanceWords: c.Events.ImportanceWords, ImportanceDefault: c.Events.ImportanceDefault, StatusWords: c.Events.StatusWords,
-		DateLayouts: c.Events.DateLayouts, Zone: zone(c.Site.Timezone),
+		DateLayouts: c.Events.DateLayouts, Language: c.Site.Language, Zone: zone(c.Site.Timezone),
 		TagAliases: c.Events.Aliases.Tags, ActorAliases: c.Events.Aliases.Actors,
 		MaxBytes: int(c.Events.MaxBytes),
 	}
