@@ -549,7 +549,7 @@ func (d *decoder) secretFile(n *yaml.Node, key, fileKey string) Secret {
 		if errors.As(err, &pe) {
 			err = pe.Err // without the path, which may be out of the environment
 		}
-		d.wrong(key, "%s cannot be read: %v; the folder of this configuration and $CREDENTIALS_DIRECTORY were looked in", file, err)
+		d.wrong(key, "%s cannot be read: %v; the folder of this configuration was looked in, and $CREDENTIALS_DIRECTORY, which systemd fills when it starts the service", file, err)
 	case len(data) > maxSize:
 		d.wrong(key, "%s has more than %d bytes; is it the right one?", file, maxSize)
 	case value == "":
@@ -562,14 +562,18 @@ func (d *decoder) secretFile(n *yaml.Node, key, fileKey string) Secret {
 	return ""
 }
 
-// readSecret reads a file with a secret. A relative one is first looked for by
-// its name in the folder of systemd's credentials, which is flat (systemd.exec(5),
-// LoadCredential=), then beside the configuration.
+// readSecret reads a file with a secret. A relative one is first looked for in the
+// folder of systemd's credentials, which is flat (systemd.exec(5), LoadCredential=): as
+// systemd calls a file of a folder, dir_name for dir/name, and by its name alone. Then
+// it is looked for beside the configuration.
 func (d *decoder) readSecret(path string) ([]byte, error) {
 	if dir, ok := d.env.lookupEnv("CREDENTIALS_DIRECTORY"); ok && dir != "" && !filepath.IsAbs(path) {
-		data, err := d.env.readFile(filepath.Join(dir, filepath.Base(path)))
-		if !errors.Is(err, fs.ErrNotExist) {
-			return data, err
+		path := filepath.ToSlash(filepath.Clean(path))
+		for _, name := range []string{strings.ReplaceAll(path, "/", "_"), filepath.Base(path)} {
+			data, err := d.env.readFile(filepath.Join(dir, name))
+			if !errors.Is(err, fs.ErrNotExist) {
+				return data, err
+			}
 		}
 	}
 	return d.env.readFile(beside(d.path, path))

@@ -215,13 +215,15 @@ const (
 
 func TestSecretFiles(t *testing.T) {
 	e := env(map[string]string{"CREDENTIALS_DIRECTORY": "/run/credentials", "DIR": "/secret/dir"}, map[string]string{
-		"/run/credentials/hook": "https://example.org/credential\n",
-		"/etc/tocsin/hook":      "https://example.org/beside",
-		"/etc/tocsin/sub/other": "https://example.org/other\r\n\r\n",
-		"/srv/hook":             "https://example.org/absolute",
-		"/run/credentials/key1": secret24 + "\n",
-		"/etc/tocsin/key2":      secret64,
-		"/etc/tocsin/token":     "Bearer ${c4n4ry}\n",
+		"/run/credentials/hook":     "https://example.org/credential\n",
+		"/etc/tocsin/hook":          "https://example.org/beside",
+		"/etc/tocsin/sub/other":     "https://example.org/other\r\n\r\n",
+		"/srv/hook":                 "https://example.org/absolute",
+		"/run/credentials/sub_flat": "https://example.org/flat",
+		"/run/credentials/flat":     "https://example.org/another",
+		"/run/credentials/key1":     secret24 + "\n",
+		"/etc/tocsin/key2":          secret64,
+		"/etc/tocsin/token":         "Bearer ${c4n4ry}\n",
 	})
 	get := func(sink string) Sink {
 		t.Helper()
@@ -230,6 +232,8 @@ func TestSecretFiles(t *testing.T) {
 	for _, test := range []struct{ path, want string }{
 		{"hook", "https://example.org/credential"},
 		{"sub/hook", "https://example.org/credential"},
+		{"sub/flat", "https://example.org/flat"},
+		{"./sub/flat", "https://example.org/flat"},
 		{"sub/other", "https://example.org/other"},
 		{"/srv/hook", "https://example.org/absolute"},
 	} {
@@ -260,8 +264,8 @@ func TestSecretFileFaults(t *testing.T) {
 	for _, test := range []struct{ sink, want string }{
 		{"url: https://a.example/\n  url_file: hook", "4: notify.sinks[0].url_file: stands beside url; keep one of the two"},
 		{"url_file: hook\n  url: https://a.example/", "4: notify.sinks[0].url: stands beside url_file; keep one of the two"},
-		{"url_file: none", `3: notify.sinks[0].url_file: the file "none" cannot be read: file does not exist; the folder of this configuration and $CREDENTIALS_DIRECTORY were looked in`},
-		{"url_file: '${DIR}/none'", `3: notify.sinks[0].url_file: the file cannot be read: file does not exist; the folder of this configuration and $CREDENTIALS_DIRECTORY were looked in`},
+		{"url_file: none", `3: notify.sinks[0].url_file: the file "none" cannot be read: file does not exist; the folder of this configuration was looked in, and $CREDENTIALS_DIRECTORY, which systemd fills when it starts the service`},
+		{"url_file: '${DIR}/none'", `3: notify.sinks[0].url_file: the file cannot be read: file does not exist; the folder of this configuration was looked in, and $CREDENTIALS_DIRECTORY, which systemd fills when it starts the service`},
 		{"url_file: empty", `3: notify.sinks[0].url_file: the file "empty" is empty; write the secret into it`},
 		{"url_file: large", `3: notify.sinks[0].url_file: the file "large" has more than 1048576 bytes; is it the right one?`},
 		{"url_file: binary", `3: notify.sinks[0].url_file: the file "binary" is not text in UTF-8; is it the right one?`},
@@ -269,8 +273,8 @@ func TestSecretFileFaults(t *testing.T) {
 		{"url_file: [hook]", `3: notify.sinks[0].url_file: a list, where a single value should be`},
 		{"url_file: text", `3: notify.sinks[0].url_file: the value is not an absolute http or https URL; write it like https://hooks.example.org/path`},
 		{"url_file: hook\n  secret_file: [text]", `4: notify.sinks[0].secret_file[0]: the value is not whsec_ and 24 to 64 bytes in base64; make one with: echo whsec_$(openssl rand -base64 32)`},
-		{"url_file: hook\n  secret_file: none", `4: notify.sinks[0].secret_file: the file "none" cannot be read: file does not exist; the folder of this configuration and $CREDENTIALS_DIRECTORY were looked in`},
-		{"url_file: hook\n  headers: {X: {file: none}}", `4: notify.sinks[0].headers.X.file: the file "none" cannot be read: file does not exist; the folder of this configuration and $CREDENTIALS_DIRECTORY were looked in`},
+		{"url_file: hook\n  secret_file: none", `4: notify.sinks[0].secret_file: the file "none" cannot be read: file does not exist; the folder of this configuration was looked in, and $CREDENTIALS_DIRECTORY, which systemd fills when it starts the service`},
+		{"url_file: hook\n  headers: {X: {file: none}}", `4: notify.sinks[0].headers.X.file: the file "none" cannot be read: file does not exist; the folder of this configuration was looked in, and $CREDENTIALS_DIRECTORY, which systemd fills when it starts the service`},
 		{"url_file: hook\n  headers: {X: {path: none}}", "4: notify.sinks[0].headers.X.path: unknown key; the keys here are file"},
 		{"url_file: hook\n  headers: {X: {}}", "4: notify.sinks[0].headers.X: names no file; write {file: PATH}"},
 	} {
