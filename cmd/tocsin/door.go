@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -96,8 +97,11 @@ func (s *swap) set(h http.Handler) { s.h.Store(&h) }
 // ServeHTTP implements http.Handler.
 func (s *swap) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*s.h.Load()).ServeHTTP(w, r) }
 
-// serveHTTP serves until ctx ends; then requests under way have ten seconds.
+// serveHTTP serves until ctx ends. Then it takes no more connections, and answers the
+// requests of those that it has, for ten seconds at most. [http.Server.Shutdown] would
+// drop a request that is read only then, though its connection was taken before.
 func serveHTTP(ctx context.Context, listeners []net.Listener, h http.Handler, logger *slog.Logger) error {
+	var open sync.WaitGroup // connections
 	s := &http.Server{
 		Handler:           h,
 		ErrorLog:          log.New(&httpLog{log: logger}, "", 0),
@@ -106,25 +110,41 @@ func serveHTTP(ctx context.Context, listeners []net.Listener, h http.Handler, lo
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    16 << 10,
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				open.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				open.Done()
+			}
+		},
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		g.Go(func() error {
-			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.Serve(l); ctx.Err() == nil {
 				return err
 			}
-			return nil
+			return nil // it was closed
 		})
 	}
 	g.Go(func() error {
 		<-ctx.Done()
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if err := s.Shutdown(stop); err != nil {
-			logger.Warn("requests that took too long are cut off", "err", err)
-			_ = s.Close() // of connections that are given up
-		}
+		closeAll(listeners)
 		return nil
 	})
-	return g.Wait()
+	err := g.Wait()
+	s.SetKeepAlivesEnabled(false) // ends connections that rest, and the others behind an answer
+	answered := make(chan struct{})
+	go func() {
+		open.Wait()
+		close(answered)
+	}()
+	select {
+	case <-answered:
+	case <-time.After(10 * time.Second):
+		logger.Warn("requests that took too long are cut off")
+		_ = s.Close() // of connections that are given up
+	}
+	return err
 }
