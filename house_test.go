@@ -31,6 +31,9 @@ var arrows = map[string][]string{
 	"notify/outbox":  {"ledger", "notify"},
 	"bench/generate": {},
 	"bench/measure":  {"bench/generate"},
+	// A module of its own, whose tools the program does not need.
+	"packaging/probe": {},
+	"packaging/texts": {},
 	"cmd/tocsin": {"config", "event", "feed", "ledger", "lint", "notify", "notify/outbox", "notify/sink",
 		"survey", "timeline", "watch", "web"},
 }
