@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 SOAK ?= 10m
 export FUZZTIME
 
-.PHONY: all build test check format vet staticcheck arrows bench fuzz replay soak feeds pages metrics
+.PHONY: all build test check format vet staticcheck arrows bench fuzz replay soak feeds pages metrics deb release service
 
 all: check test build
 
@@ -15,6 +15,7 @@ build:
 
 test:
 	$(GO) test -race -timeout 20m ./...
+	$(GO) -C packaging test ./...
 
 # All that can be said without running the program. staticcheck is pinned in
 # go.mod; `make -k check` goes on after a fault.
@@ -25,9 +26,12 @@ format:
 
 vet:
 	$(GO) vet ./...
+	$(GO) -C packaging vet ./...
 
 staticcheck:
-	$(GO) tool staticcheck ./...
+	$(GO) build -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	bin/staticcheck ./...
+	cd packaging && ../bin/staticcheck ./...
 
 # Who may import whom: house_test.go.
 arrows:
@@ -65,3 +69,16 @@ pages: build
 # The alert rules and the dashboard before promtool (scripts/install-metrics-tools).
 metrics:
 	scripts/check-metrics
+
+# The Debian package of this machine's architecture, in bin/release.
+deb:
+	packaging/build bin/release $$($(GO) env GOARCH)
+
+# All that is given to users: static binaries, Debian packages, bills of materials and
+# SHA256SUMS, in bin/release.
+release:
+	packaging/build bin/release
+
+# The package on real systems of Debian 12 and 13 (scripts/install-service-tools).
+service:
+	scripts/check-service
