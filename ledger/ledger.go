@@ -74,6 +74,9 @@ type Options struct {
 	// CorrectWithdrawn gives one to each withdrawal.
 	Corrections      []event.Field
 	CorrectWithdrawn bool
+	// Progress, if not nil, is called as rows are read and written, and changes are
+	// entered.
+	Progress func()
 }
 
 // Ledger is the content of a store. It is used by one goroutine.
@@ -104,6 +107,9 @@ type Ledger struct {
 
 // Load reads the ledger of a store.
 func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
+	if o.Progress == nil {
+		o.Progress = func() {}
+	}
 	l := &Ledger{
 		o:            o,
 		public:       make(map[string]*Record),
@@ -147,6 +153,7 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 			r.Withdrawn = fromMicro(withdrawn)
 		}
 		l.hold(&r)
+		l.o.Progress()
 		return nil
 	})
 	if err != nil {
@@ -331,6 +338,7 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 	var topics []timeline.Topic
 	told := make([]Told, len(changes))
 	for i, c := range changes {
+		l.o.Progress()
 		var before *Record
 		if c.Before != nil {
 			before = l.public[c.Before.ID]

@@ -31,11 +31,13 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 	}
 	defer put.Close()
 	for _, r := range rows {
+		l.o.Progress()
 		if _, err := free.ExecContext(ctx, r.EntryID); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
 	for _, r := range rows {
+		l.o.Progress()
 		var withdrawn any
 		if !r.Withdrawn.IsZero() {
 			withdrawn = r.Withdrawn.UnixMicro()
@@ -88,6 +90,7 @@ func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
 	}
 	defer put.Close()
 	for path, v := range l.changedFeeds {
+		l.o.Progress()
 		var emptied any
 		if !v.Emptied.IsZero() {
 			emptied = v.Emptied.UnixMicro()

@@ -110,8 +110,8 @@ func (d *daemon) run(ctx context.Context, g *generation) error {
 		if next == nil {
 			return err
 		}
-		g, asked = next, by
-		if g, err = d.takeOver(ctx, g); err != nil {
+		asked = by
+		if g, err = d.takeOver(ctx, next, g); err != nil {
 			answer(asked, outcome{err: errors.Join(errEnds, err)})
 			if ctx.Err() != nil {
 				return nil
@@ -250,9 +250,12 @@ func (d *daemon) await(ended <-chan error) error {
 
 // takeOver opens a generation behind one that has ended. There is no way back: it
 // is tried until the store lets it.
-func (d *daemon) takeOver(ctx context.Context, g *generation) (*generation, error) {
+func (d *daemon) takeOver(ctx context.Context, g, before *generation) (*generation, error) {
 	var said said
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
+		if sameTimeline(g.c, before.c) {
+			g.wheel.follow(before.wheel)
+		}
 		err := g.open(ctx)
 		if err == nil {
 			return g, nil

@@ -199,6 +199,31 @@ func TestReloadActivated(t *testing.T) {
 	r.get("/")
 }
 
+// Files are read again where the configuration says another thing of them, and only
+// there.
+func TestReloadReadsWhatItMust(t *testing.T) {
+	r := newRig(t, "", "").seeded()
+	r.sentinel(-1)
+	r.write(r.path("broken"), "---\ntitle: [\n---\n")
+	r.start()
+	read := func(want int) {
+		t.Helper()
+		if n := len(r.log.since(0, "a file is left as it was known", "broken.md")); n != want {
+			t.Errorf("the broken file was read and reported %d times, not %d", n, want)
+		}
+	}
+	read(1)
+	r.configure("title: Test", "title: Another title")
+	r.reloaded()
+	read(1)
+	r.write(r.path("five"), "---\ntitle: Five\ndate: 2025-01-01\n---\n")
+	r.settled(r.sentinel(0))
+	compareTold(t, "after the reload", told(r.receiver.take(), "hook"), map[string]bool{"new five": true})
+	r.configure("{dir: events}", "{dir: events, max_bytes: 100000}")
+	r.reloaded()
+	read(2)
+}
+
 // load asks for pages from several clients, each with pauses, until the function that
 // it returns is called, which fails the test if a request was lost.
 func (r *rig) load(pause time.Duration) (stop func()) {

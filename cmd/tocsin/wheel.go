@@ -108,12 +108,17 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, n
 		progress: func(int, int) {}, alive: func() {}, status: func(context.Context) {},
 		beat: time.Second,
 	}
+	w.dates.Progress = func() { w.alive() }
 	w.formats, w.hub = formats(c), c.Feeds.Hub != ""
 	for _, f := range c.Feeds.Custom {
 		w.custom = append(w.custom, feed.Custom{Name: f.Name, Title: f.Title, Match: matcher(f.Match, d)})
 	}
 	return w
 }
+
+// follow takes over from the wheel before what it knows of the files, where both look
+// at the same ones and read them alike: then only what differs is read again.
+func (w *wheel) follow(before *wheel) { w.timeline, w.faults = before.timeline, before.faults }
 
 // run turns a wheel that is loaded at each hint until ctx ends; the first hint is
 // the watcher's own, at its start. What fails is tried again, with everything. serve
@@ -440,7 +445,10 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 	w.catalog.Replace(old, fresh)
 	u.Renamed = w.ledger.Renames()
 	u.Moved = w.ledger.Moves(elsewhere) // from all ids that they ever had
-	known := func(path string) bool { return !w.ledger.Feed(path).Modified.IsZero() }
+	known := func(path string) bool {
+		w.alive()
+		return !w.ledger.Feed(path).Modified.IsZero()
+	}
 	for _, f := range w.catalog.Touched(known) {
 		w.alive()
 		before, shown := w.ledger.Feed(f.Path), w.site.Feed(f.Path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"text/template"
 	"time"
@@ -53,6 +54,11 @@ func newTimeline(c *config.Config) *timeline.Timeline {
 		Dir: c.Events.Dir, Include: c.Events.Include, Exclude: c.Events.Exclude, MaxBytes: int(c.Events.MaxBytes),
 		Reader: event.NewReader(dialect(c)), Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay, Now: time.Now,
 	})
+}
+
+// sameTimeline reports whether newTimeline makes the same of both configurations.
+func sameTimeline(a, b *config.Config) bool {
+	return reflect.DeepEqual(a.Events, b.Events) && a.Watch == b.Watch && a.Site.Timezone == b.Site.Timezone
 }
 
 func matcher(m config.Match, d event.Dialect) *event.Matcher {
