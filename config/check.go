@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -362,6 +363,9 @@ func (s *Sink) check(d *decoder, key string) {
 	}
 	s.checkSecrets(d, key+".secret")
 	s.checkHeaders(d, key+".headers")
+	if s.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(s.CA.Reveal())) {
+		d.wrong(key+".ca", "holds no certificate in PEM; it begins with -----BEGIN CERTIFICATE-----")
+	}
 	d.template(key+".template.title", s.Template.Title)
 	d.template(key+".template.body", s.Template.Body)
 	s.checkTool(d, key)

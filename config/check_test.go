@@ -249,6 +249,8 @@ func TestChecks(t *testing.T) {
 		{sink("secret: [" + secret24 + ", '']"), "6: notify.sinks[0].secret[1]: " + whsec},
 		{sink("secret: [" + secret24 + ", " + secret24 + ", " + secret24 + "]"), "6: notify.sinks[0].secret: has 3 secrets; two are enough for rotation, the new one first"},
 		{strings.Replace(sink("secret: "+secret24), "webhook", "slack", 1), "6: notify.sinks[0].secret: only a sink of type webhook signs; remove it"},
+		{sink("ca: c4n4ry"), "6: notify.sinks[0].ca: holds no certificate in PEM; it begins with -----BEGIN CERTIFICATE-----"},
+		{sink("ca: ''"), ""},
 		{sink("headers: {Authorization: Bearer x, x-a: ''}"), ""},
 		{sink("headers:\n  a b: c"), "7: notify.sinks[0].headers.…: not the name of a header; write it like Authorization"},
 		{sink("headers:\n  host: c"), "7: notify.sinks[0].headers.host: this header is tocsin's own; remove it"},

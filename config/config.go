@@ -348,6 +348,10 @@ type Sink struct {
 	// Those that tocsin sets itself are refused. Default: none.
 	Headers map[string]Secret `yaml:"headers"`
 
+	// CA holds certificates in PEM that are trusted beside the system's. The file says
+	// `ca`, or ca_file. Default: none.
+	CA Secret `yaml:"ca"`
+
 	// Template replaces the message's own words.
 	Template Template `yaml:"template"`
 }

@@ -136,7 +136,7 @@ func newSender(s config.Sink, now func() time.Time, log *slog.Logger) (notify.Se
 func sinkConfig(s config.Sink, now func() time.Time, log *slog.Logger) (sink.Config, error) {
 	c := sink.Config{
 		Name: s.Name, Type: s.Type, URL: s.URL.Reveal(), Headers: make(map[string]string),
-		Thread: s.Updates == "thread", Version: version, Now: now, Logger: log,
+		CA: s.CA.Reveal(), Thread: s.Updates == "thread", Version: version, Now: now, Logger: log,
 	}
 	for _, secret := range s.Secrets {
 		c.Secrets = append(c.Secrets, secret.Reveal())

@@ -113,11 +113,15 @@ func newPoster(c Config) (*poster, error) {
 	}
 	p := &poster{
 		name: c.Name, kind: c.Type, url: u, now: c.Now,
-		header:    http.Header{"User-Agent": {agent(c.Version)}},
-		transport: newTransport(),
-		timeout:   attemptTimeout,
-		redact:    newRedactor(c, u),
+		header:  http.Header{"User-Agent": {agent(c.Version)}},
+		timeout: attemptTimeout,
+		redact:  newRedactor(c, u),
 	}
+	transport, err := newTransport(c.CA)
+	if err != nil {
+		return nil, err
+	}
+	p.transport = transport
 	if c.Client != nil {
 		if c.Client.Transport != nil {
 			p.transport = c.Client.Transport
@@ -166,8 +170,22 @@ func checkHeader(name, value string) error {
 	return nil
 }
 
-func newTransport() *http.Transport {
+// newTransport returns the transport of one sink, which trusts the authorities of the
+// system, where SSL_CERT_FILE and SSL_CERT_DIR say, and those of ca.
+func newTransport(ca string) (*http.Transport, error) {
+	var trusted *tls.Config
+	if ca != "" {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM([]byte(ca)) {
+			return nil, errors.New("ca: holds no certificate in PEM")
+		}
+		trusted = &tls.Config{RootCAs: pool}
+	}
 	return &http.Transport{
+		TLSClientConfig:        trusted,
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    tlsTimeout,
@@ -177,7 +195,7 @@ func newTransport() *http.Transport {
 		MaxIdleConnsPerHost:    idlePerHost,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeader,
-	}
+	}, nil
 }
 
 // post sends body once, with header beside the configured ones, and judges the

@@ -59,6 +59,9 @@ type Config struct {
 	// webhook-*.
 	Headers map[string]string
 
+	// CA holds certificates in PEM that are trusted beside the system's; empty: none.
+	CA string
+
 	// Title and Body replace the title and the body of chat messages, of a batch
 	// and of a test message too; nil is the built-in form. They are executed with
 	// a TemplateData. What they print is plain text: every character of the tool's
