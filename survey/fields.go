@@ -2,6 +2,8 @@ package survey
 
 import (
 	"cmp"
+	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,7 +38,7 @@ var names = map[string][]string{
 		"publishdate", "published", "publishedat", "publishedon", "publicationdate", "pubdate", "datepublished", "posted", "postedat",
 		"veröffentlicht", "veroeffentlicht",
 	},
-	"expires": {"expirydate", "expires", "expiresat", "expireson", "expirationdate", "expiry", "unpublishdate"},
+	"expires": {"expirydate", "expires", "expiresat", "expireson", "expirationdate", "expiry", "unpublishdate", "withdrawn", "withdrawnat"},
 	"draft":   {"draft", "isdraft", "unpublished", "entwurf", "brouillon", "borrador"},
 	"id": {
 		"id", "eventid", "incidentid", "advisoryid", "uid", "uuid", "guid", "identifier", "ghsaid", "cveid", "cve", "kennung",
@@ -58,13 +60,15 @@ var names = map[string][]string{
 		"kategorien", "kategorie", "categorias", "categorías", "affected", "affectedsystems", "affectedservices", "affectedcomponents",
 		"components", "component", "services", "service", "systems", "system", "betroffen", "ecosystems", "ecosystem", "subjects",
 		"themes", "theme", "areas", "area", "sectors", "sector", "kinds", "kind", "types", "type",
+		"informational",
 	},
 	"actors": {
 		"actors", "actor", "people", "persons", "person", "who", "wer", "organizations", "organisations", "organization",
 		"organisation", "orgs", "org", "entities", "entity", "participants", "attendees", "speakers", "figures", "parties", "involved", "companies", "company", "vendors",
 		"vendor", "teams", "team", "agencies", "agency", "departments", "department", "akteure", "akteur", "beteiligte", "personen",
 		"acteurs", "personnes", "actores", "personas", "firmen", "firma", "packages", "package", "products", "product", "projects",
-		"project", "software", "modules", "module", "crate", "owners", "owner",
+		"project", "software", "modules", "module", "crate", "owners", "owner", "authors", "author",
+		"credits", "credit",
 	},
 	"location": {
 		"location", "locations", "place", "places", "city", "ort", "stadt", "lieu", "lugar", "ciudad", "ville", "where", "wo", "venue",
@@ -107,7 +111,10 @@ func (s *surveyor) choose() {
 			chosen = s.datePaths(chosen, pathDates)
 			chosen = s.dateTexts(chosen)
 			exact := len(chosen)
-			if chosen = s.datePaths(chosen, coarseDates); len(chosen) > exact {
+			if !slices.ContainsFunc(chosen, isPath) {
+				chosen = s.datePaths(chosen, coarseDates)
+			}
+			if len(chosen) > exact {
 				s.p.Notes["date"] = append(s.p.Notes["date"], "a path that says no day is taken for the first one")
 			}
 			if slices.ContainsFunc(chosen, func(c string) bool { return strings.Contains(c, "January|") }) {
@@ -115,9 +122,15 @@ func (s *surveyor) choose() {
 			}
 		case "title":
 			chosen = s.titlePlaces(chosen)
+		case "id":
+			chosen = s.idPaths(chosen)
 		case "importance":
 			chosen = s.importanceWords(chosen)
 		case "published":
+			// Who has Hugo hide what is not due yet expects that of dates, too.
+			if u := s.key("publishDate"); len(chosen) == 1 && u != nil && chosen[0] == u.key && s.key("date") != nil && u.share(s.isRecent) == 1 {
+				chosen = append(chosen, "date")
+			}
 			// The day of the event is that of its publication too where nothing else
 			// is said.
 			for _, c := range s.p.Dialect.Fields["date"] {
@@ -133,6 +146,28 @@ func (s *surveyor) choose() {
 	}
 	s.split()
 	s.statusWords()
+}
+
+func isPath(c string) bool { return strings.HasPrefix(c, "path:") }
+
+// isRecent says that a value is a date at which there were web pages.
+func (s *surveyor) isRecent(n *yaml.Node) bool {
+	return s.isDate(n) && strings.TrimSpace(n.Value) > "1990"
+}
+
+// idPaths adds the folder of which a file is the page.
+func (s *surveyor) idPaths(chosen []string) []string {
+	pages := make(map[string]bool)
+	for _, d := range s.docs {
+		base := path.Base(d.path)
+		if noEvent.MatchString(base) && base != d.path {
+			pages[base] = true
+		}
+	}
+	for _, base := range slices.Sorted(maps.Keys(pages)) {
+		chosen = append(chosen, "path:^(.*)/"+regexp.QuoteMeta(base)+"$")
+	}
+	return chosen
 }
 
 // key returns the use of a key; nil where there is none.
@@ -221,7 +256,7 @@ var vague = []string{
 }
 
 // notItself matches names of what is about an image, a search engine and the like.
-var notItself = regexp.MustCompile(`image|img|photo|cover|banner|thumb|logo|icon|avatar|seo|og|twitter|meta|page|site|canonical|reading|author`)
+var notItself = regexp.MustCompile(`image|img|photo|cover|banner|thumb|logo|icon|avatar|seo|og|twitter|meta|page|site|canonical|reading`)
 
 // fits says that the values of a key can be a field's.
 func (s *surveyor) fits(field string, u *use) bool {
@@ -337,6 +372,7 @@ func (s *surveyor) titlePlaces(chosen []string) []string {
 			s.taken[u.key] = true
 		}
 	}
+	add(`path:\d{4}-\d{1,2}-\d{1,2}[-_]+([^/]*\pL[^/]*)\.[^./]+$`)
 	for _, c := range []string{
 		`path:([^/]+)/[iI][nN][dD][eE][xX]\.[^./]+$`, // the folder that a page is of
 		`path:(?:^|/)(?:\d{4}-?\d{2}-?\d{2}[-_]*)?([^/]*\pL[^/]*)\.[^./]+$`,

@@ -50,8 +50,9 @@ type Proposal struct {
 	Unused []Unused
 
 	// Files is how many files were looked at, and Events how many of them can be
-	// read as events, drafts included.
-	Files, Events, Drafts int
+	// read as events; Hidden of these are not public: drafts, and what has expired or
+	// is not due yet.
+	Files, Events, Hidden int
 	// Lost are the files that cannot be read although they look like events.
 	Lost []error
 	// Tags and Actors are how many there are.
@@ -293,8 +294,8 @@ func (s *surveyor) count(now time.Time) {
 		ids[e.ID] = true
 		events = append(events, e)
 		p.Events++
-		if e.Draft {
-			p.Drafts++
+		if hidden(e, now) {
+			p.Hidden++
 		}
 		for _, t := range e.Tags {
 			tags[event.Key(t)] = true
@@ -318,7 +319,7 @@ func (s *surveyor) count(now time.Time) {
 		p.Until = p.Last.Time
 	}
 	for _, e := range events {
-		if !e.Draft && !e.Date.After(p.Until) && e.Date.After(p.Until.AddDate(-1, 0, 0)) {
+		if !hidden(e, now) && !e.Date.After(p.Until) && e.Date.After(p.Until.AddDate(-1, 0, 0)) {
 			for i := range e.Importance + 1 {
 				p.Sent[i]++
 			}
@@ -346,6 +347,10 @@ func (s *surveyor) count(now time.Time) {
 	slices.SortStableFunc(p.Unused, func(a, b Unused) int {
 		return cmp.Or(cmp.Compare(b.Files, a.Files), cmp.Compare(a.Key, b.Key))
 	})
+}
+
+func hidden(e *event.Event, now time.Time) bool {
+	return e.Draft || e.Published.After(now) || !e.Expires.IsZero() && !e.Expires.After(now)
 }
 
 // use counts the events that have a candidate.

@@ -233,7 +233,7 @@ var dateInPath = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
 
 // pathDates are the ways in which a path holds a date, the most exact first.
 var pathDates = []string{
-	`path:(\d{4})-(\d{2})-(\d{2})`,
+	`path:(\d{4})-(\d{1,2})-(\d{1,2})(?:\D|$)`,
 	`path:(\d{4})/(\d{1,2})/(\d{1,2})(?:\D|$)`,
 	`path:(\d{4})_(\d{2})_(\d{2})`,
 	`path:(\d{4})\.(\d{2})\.(\d{2})`,

@@ -138,8 +138,8 @@ var fieldOrder = []string{
 // Headline says in one line what the folder holds.
 func (p *Proposal) Headline() string {
 	s := fmt.Sprintf("%d of %d are events", p.Events, p.Files)
-	if p.Drafts > 0 {
-		s += fmt.Sprintf(" (%d of them drafts)", p.Drafts)
+	if p.Hidden > 0 {
+		s += fmt.Sprintf(" (%d of them not public)", p.Hidden)
 	}
 	if p.Events > 0 {
 		s += fmt.Sprintf(" from %s to %s, with %d tags and %d actors", p.First.Day().Format(time.DateOnly), p.Last.Day().Format(time.DateOnly), p.Tags, p.Actors)

@@ -75,8 +75,8 @@ func TestInitOfFolders(t *testing.T) {
 			if err := json.Unmarshal(data, &feed); err != nil {
 				t.Fatal(err)
 			}
-			if len(feed.Items) != proposed.Events-proposed.Drafts || len(feed.Items) == 0 {
-				t.Errorf("%d entries of %d events, %d of them drafts", len(feed.Items), proposed.Events, proposed.Drafts)
+			if len(feed.Items) != proposed.Events-proposed.Hidden || len(feed.Items) == 0 {
+				t.Errorf("%d entries of %d events, %d of them hidden", len(feed.Items), proposed.Events, proposed.Hidden)
 			}
 			for _, item := range feed.Items {
 				if item.Title == "" || strings.HasPrefix(item.Title, "#") {
@@ -118,4 +118,83 @@ func TestInitOfCorpora(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestInitOfDialects has init look at the fixtures of the documented dialects: what
+// it proposes reads the same titles, dates, ids and locations as their profiles do, and
+// status, tags, actors and importance wherever these do.
+func TestInitOfDialects(t *testing.T) {
+	folders, err := filepath.Glob("testdata/dialects/*.golden")
+	if err != nil || len(folders) != 8 {
+		t.Fatalf("%d dialects, %v", len(folders), err)
+	}
+	for _, golden := range folders {
+		t.Run(strings.TrimSuffix(filepath.Base(golden), ".golden"), func(t *testing.T) {
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir, err := filepath.Abs(strings.TrimSuffix(golden, ".golden"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "config.yaml")
+			tocsin(t, exitDone, "init", "-o", path, dir)
+			got, _ := readAll(t, path)
+			read := eventsOf(got)
+			for name, fields := range eventsOf(string(want)) {
+				// The profile's folder may be one below.
+				var mine map[string]string
+				for p, f := range read {
+					if strings.HasSuffix("/"+p, "/"+name) {
+						mine = f
+					}
+				}
+				if mine == nil {
+					t.Errorf("%s is not read", name)
+					continue
+				}
+				// A file does not say in which zone its times are.
+				minute := func(date string) string { return date[:min(len("2024-03-04T16:45"), len(date))] }
+				mine["date"], fields["date"] = minute(mine["date"]), minute(fields["date"])
+				for _, field := range []string{"title", "date", "location"} {
+					if mine[field] != fields[field] {
+						t.Errorf("%s: %s is %q, want %q", name, field, mine[field], fields[field])
+					}
+				}
+				for _, field := range []string{"importance", "status", "tags", "actors"} {
+					if fields[field] != "" && mine[field] == "" {
+						t.Errorf("%s: no %s, want %q", name, field, fields[field])
+					}
+				}
+				if (mine["draft"] == "") != (fields["draft"] == "") || mine["expires"] != fields["expires"] {
+					t.Errorf("%s: hidden by %q and %q, want %q and %q", name, mine["draft"], mine["expires"], fields["draft"], fields["expires"])
+				}
+				if !strings.HasSuffix("/"+mine["id"], "/"+fields["id"]) {
+					t.Errorf("%s: the id is %q, want %q", name, mine["id"], fields["id"])
+				}
+			}
+		})
+	}
+}
+
+// eventsOf takes the golden text of events apart: path, field, value.
+func eventsOf(text string) map[string]map[string]string {
+	all := make(map[string]map[string]string)
+	for part := range strings.SplitSeq(text, "== ") {
+		lines := strings.Split(part, "\n")
+		if !strings.HasSuffix(lines[0], ".md") && !strings.HasSuffix(lines[0], ".markdown") {
+			continue
+		}
+		fields := make(map[string]string)
+		for _, l := range lines[1:] {
+			name, value, ok := strings.Cut(l, ": ")
+			if !ok {
+				value = "yes"
+			}
+			fields[name] = value
+		}
+		all[lines[0]] = fields
+	}
+	return all
 }
