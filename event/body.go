@@ -96,9 +96,9 @@ func sourceLine(s string) Source {
 		}
 	}
 	if bare := strings.Trim(s, "<>"); absolute(bare) {
-		return Source{URL: bare}
+		return newSource("", bare, "")
 	}
-	return Source{Title: s}
+	return newSource(s, "", "")
 }
 
 // closing returns the index of the parenthesis that ends an address, which may

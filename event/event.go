@@ -158,6 +158,12 @@ func (e *Event) Diff(other *Event) []Field {
 	return diff
 }
 
+// Same says that e and other are the same in all that an Event holds.
+func (e *Event) Same(other *Event) bool {
+	return e.Revision == other.Revision && e.ID == other.ID && e.Path == other.Path &&
+		e.Published.Equal(other.Published) && e.Expires.Equal(other.Expires) && e.LastUpdated.Equal(other.LastUpdated)
+}
+
 // Value returns the value of a field as messages carry it: a string, an int, a
 // list of strings or of Sources.
 func (e *Event) Value(f Field) any {

@@ -585,7 +585,8 @@ func newSource(title, address, note string) Source {
 		}
 		address = ""
 	}
-	return Source{Title: title, URL: address, Note: note}
+	// Copied, or each would keep the whole text that it is a part of.
+	return Source{Title: strings.Clone(title), URL: strings.Clone(address), Note: strings.Clone(note)}
 }
 
 func absolute(address string) bool {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"time"
 
 	"tocsin/event"
 )
@@ -20,6 +21,10 @@ type record struct {
 	Actors     []string       `json:"actors,omitempty"`
 	Sources    []recordSource `json:"sources,omitempty"`
 	Body       string         `json:"body,omitempty"`
+
+	Published   time.Time `json:"published,omitzero"`
+	Expires     time.Time `json:"expires,omitzero"`
+	LastUpdated time.Time `json:"last_updated,omitzero"`
 }
 
 type recordSource struct {
@@ -32,6 +37,7 @@ func encode(e *event.Event) ([]byte, error) {
 	r := record{
 		ID: e.ID, Path: e.Path, Title: e.Title, Date: e.Date.String(), Importance: e.Importance,
 		Status: e.Status, Location: e.Location, Tags: e.Tags, Actors: e.Actors, Body: e.Body,
+		Published: e.Published, Expires: e.Expires, LastUpdated: e.LastUpdated,
 	}
 	for _, s := range e.Sources {
 		r.Sources = append(r.Sources, recordSource(s))
@@ -53,6 +59,7 @@ func decode(data []byte) (*event.Event, error) {
 	e := &event.Event{
 		ID: r.ID, Path: r.Path, Title: r.Title, Date: date, Importance: r.Importance,
 		Status: r.Status, Location: r.Location, Tags: r.Tags, Actors: r.Actors, Body: r.Body,
+		Published: r.Published, Expires: r.Expires, LastUpdated: r.LastUpdated,
 	}
 	for _, s := range r.Sources {
 		e.Sources = append(e.Sources, event.Source(s))

@@ -479,6 +479,9 @@ func (t *Timeline) read(p string, surveyed stat) (f *file, moving bool) {
 		f.event, f.fault = old.event, err
 		return f, false
 	}
+	if k := t.kept[p]; k != nil && k.Same(e) {
+		e = k // one copy will do
+	}
 	f.event = e
 	return f, false
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -194,10 +195,14 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			}
 		}
 		known = true
+		first := !w.turned.Load()
 		if w.held.Load() == nil {
 			w.turned.Store(true)
 		}
 		serve()
+		if first {
+			debug.FreeOSMemory() // what reading everything took is not needed again
+		}
 	}
 }
 
