@@ -366,6 +366,9 @@ func (s *Sink) check(d *decoder, key string) {
 	if s.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(s.CA.Reveal())) {
 		d.wrong(key+".ca", "holds no certificate in PEM; it begins with -----BEGIN CERTIFICATE-----")
 	}
+	if s.Type == "webhook" && s.Template != (Template{}) {
+		d.wrong(key+".template", "is not for a webhook, whose body is for programs; remove it")
+	}
 	d.template(key+".template.title", s.Template.Title)
 	d.template(key+".template.body", s.Template.Body)
 	s.checkTool(d, key)

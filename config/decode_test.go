@@ -188,7 +188,7 @@ func TestVariables(t *testing.T) {
 		!reflect.DeepEqual(c.Events.Exclude, []string{"[a, b]"}) || c.Events.Aliases.Tags["a"] != "x" {
 		t.Errorf("in other places: %+v", c.Events)
 	}
-	if c := mustParse(t, "notify: {sinks: [{name: a, type: webhook, url: 'http://${A}/', template: {body: '${YAML}'}}]}", e); c.Web.Listen != "127.0.0.1:8080" {
+	if c := mustParse(t, "notify: {sinks: [{name: a, type: slack, url: 'http://${A}/', template: {body: '${YAML}'}}]}", e); c.Web.Listen != "127.0.0.1:8080" {
 		t.Error("a variable has added YAML")
 	}
 

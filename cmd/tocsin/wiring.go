@@ -159,8 +159,19 @@ func sinkConfig(s config.Sink, now func() time.Time, log *slog.Logger) (sink.Con
 
 // checkSink says what a sink's tool misses in its configuration, and in which key.
 func checkSink(s config.Sink) (key, fault string) {
-	_, err := newSender(s, time.Now, nil)
+	c, err := sinkConfig(s, time.Now, nil)
 	if err == nil {
+		_, err = sink.New(c)
+	}
+	if err == nil {
+		for key, t := range map[string]*template.Template{"template.title": c.Title, "template.body": c.Body} {
+			if t == nil {
+				continue
+			}
+			if err := sink.CheckTemplate(t); err != nil {
+				return key, err.Error() + "; the README lists the fields"
+			}
+		}
 		return "", ""
 	}
 	fault = strings.TrimPrefix(err.Error(), "sink "+s.Name+": ")

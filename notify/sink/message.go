@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -64,17 +65,50 @@ func (t templates) custom(m notify.Message) (title, body *string) {
 // maxTemplate bounds what a template may print; no tool takes as much.
 const maxTemplate = 64 << 10
 
+// CheckTemplate says what is wrong with a template that is a Config's Title or Body: it
+// is executed with a message that has a hundred of all there can be.
+func CheckTemplate(t *template.Template) error {
+	e := notify.Event{
+		ID: "id", Title: strings.Repeat("Title ", 50), Date: "2026-01-01", Importance: 9, Status: "confirmed", Location: "Location",
+		Tags: slices.Repeat([]string{"tag"}, 100), Actors: slices.Repeat([]string{"actor"}, 100), Summary: strings.Repeat("A sentence. ", 40),
+		Sources: slices.Repeat([]notify.Source{{Title: "Source", URL: "https://example.org/"}}, 100),
+		URL:     "https://example.org/", Feed: "https://example.org/", FeedID: "tag:example.org,2026:id", Revision: "revision",
+	}
+	item := notify.Item{Event: e, Change: notify.Change{Kind: notify.Raised, Fields: event.Fields(), Before: map[string]any{
+		"title": e.Title, "date": e.Date, "importance": 8, "status": e.Status, "location": e.Location, "tags": e.Tags, "actors": e.Actors, "sources": e.Sources,
+	}}}
+	m := notify.Message{Type: notify.TypeUpdated, Items: []notify.Item{item}, Timeline: "Timeline", Home: "https://example.org/"}
+	err := execute(t, io.Discard, m)
+	m.Type, m.Items = notify.TypeBatch, slices.Repeat(m.Items, 100)
+	if err == nil {
+		err = execute(t, io.Discard, m)
+	}
+	if err == nil {
+		return nil
+	}
+	_, at, ok := strings.Cut(err.Error(), " at <") // the template's own name and place say nothing
+	if !ok {
+		return err
+	}
+	return errors.New("fails at <" + at)
+}
+
+func execute(t *template.Template, out io.Writer, m notify.Message) error {
+	first := m.Items[0]
+	return t.Execute(out, TemplateData{
+		Kind: first.Change.Kind, Fields: first.Change.Fields, Before: first.Change.Before,
+		Event: first.Event, Items: m.Items, Batch: m.Type == notify.TypeBatch, Test: m.Type == notify.TypeTest,
+		Time: m.Time, Timeline: m.Timeline, Home: m.Home,
+	})
+}
+
 func (t templates) run(which string, tmpl *template.Template, m notify.Message) (string, bool) {
 	if tmpl == nil {
 		return "", false
 	}
 	first := m.Items[0]
 	out := &bounded{left: maxTemplate}
-	err := tmpl.Execute(out, TemplateData{
-		Kind: first.Change.Kind, Fields: first.Change.Fields, Before: first.Change.Before,
-		Event: first.Event, Items: m.Items, Batch: m.Type == notify.TypeBatch, Test: m.Type == notify.TypeTest,
-		Time: m.Time, Timeline: m.Timeline, Home: m.Home,
-	})
+	err := execute(tmpl, out, m)
 	if err != nil && !errors.Is(err, errFull) {
 		// The rest of the error may quote the event.
 		where, _, ok := strings.Cut(err.Error(), ": executing")

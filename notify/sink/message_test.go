@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -166,5 +168,40 @@ func TestTemplates(t *testing.T) {
 				t.Error(f)
 			}
 		})
+	}
+}
+
+func TestCheckTemplate(t *testing.T) {
+	for text, want := range map[string]string{
+		`{{.Kind}} {{index .Event.Tags 7}} {{index .Before "importance"}} {{(index .Event.Sources 2).URL}}`:        "",
+		`{{range .Items}}{{.Change.Kind}} {{.Event.Published.Year}}{{end}} {{if .Batch}}{{slice .Items 3}}{{end}}`: "",
+		`{{.Title}}`:         "fails at <.Title>: can't evaluate field Title in type sink.TemplateData",
+		`{{.Event.Missing}}`: "fails at <.Event.Missing>: can't evaluate field Missing in type notify.Event",
+		`{{if .Batch}}{{range .Items}}{{.Title}}{{end}}{{end}}`: "fails at <.Title>: can't evaluate field Title in type notify.Item",
+		`{{call .Kind}}`: "fails at <call .Kind>: error calling call: non-function .Kind of type notify.Kind",
+	} {
+		got := ""
+		if err := CheckTemplate(template.Must(template.New("newsroom").Parse(text))); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// The README names all that templates can print.
+func TestTemplateFieldsAreDocumented(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []any{TemplateData{}, notify.Event{}, notify.Source{}, notify.Item{}, notify.Change{}} {
+		typ := reflect.TypeOf(of)
+		for i := range typ.NumField() {
+			if name := "`." + typ.Field(i).Name + "`"; !strings.Contains(string(readme), name) {
+				t.Errorf("the README does not name %s of %s", name, typ)
+			}
+		}
 	}
 }
