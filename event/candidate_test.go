@@ -173,6 +173,9 @@ func TestSplit(t *testing.T) {
 	if p := NewReader(d).Places("a.md", []byte(front("tags: a b, c"))); len(p.Tags) != 2 || p.Tags[1] != (Spelling{"c", 4}) {
 		t.Errorf("places %v", p.Tags)
 	}
+	if p := NewReader(d).Places("a.md", []byte(front("tags: ['a, b', c]"))); len(p.Tags) != 2 || p.Tags[0] != (Spelling{"a, b", 4}) {
+		t.Errorf("places %v", p.Tags)
+	}
 	// Aliases are of the parts.
 	e = mustReadIn(t, Dialect{TagSplit: ",", TagAliases: map[string]string{"railway": "rail"}}, "a.md", front("tags: road, Railway"))
 	wantList(t, "tags", e.Tags, "road", "rail")
