@@ -3,10 +3,12 @@ package sink
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +54,9 @@ func TestValidators(t *testing.T) {
 	for name, m := range messages() {
 		all["sample_"+name] = m
 	}
+	digest := message(notify.TypeBatch)
+	digest.Items = notify.Together(append(all["sample_batch"].Items, all["sample_updated"].Items...))
+	all["digest"] = digest
 	title, body := templated()
 	for _, typ := range Types() {
 		switch typ {
@@ -73,6 +78,30 @@ func TestValidators(t *testing.T) {
 				t.Fatal(err)
 			}
 			payload := (*got)[0].body
+			d := notify.Delivery{ID: "msg_" + name, Message: m}
+			if e, ok := s.(notify.Editor); ok && typ != "matrix" { // whose edits hold a message, and are judged as one
+				if _, err := e.Edit(t.Context(), d, "42"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if th, ok := s.(notify.Threader); ok {
+				if _, err := th.Reply(t.Context(), d, "42"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if slices.Contains(threads(), typ) {
+				c.Thread = true
+				if _, err := newSink(t, c).Send(t.Context(), d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, r := range (*got)[1:] {
+				file := fmt.Sprintf("%s_%s_%d.json", typ, name, i)
+				if err := os.WriteFile(filepath.Join(dir, file), r.body, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				files = append(files, file)
+			}
 			if typ == "webhook" { // which is judged with its headers
 				var err error
 				payload, err = json.Marshal(struct {
