@@ -86,7 +86,7 @@ func newRig(t testing.TB, sink, extra string) *rig {
 	ports := freePorts(t, 2)
 	r.site, r.admin = ports[0], ports[1]
 	r.config = filepath.Join(dir, "config.yaml")
-	r.env = []string{"RUNTIME_DIRECTORY=" + dir}
+	r.env = []string{"RUNTIME_DIRECTORY=" + t.TempDir()}
 	r.write(r.config, fmt.Sprintf(`
 site: {title: Test, url: "http://%s", authority: "example.org,2025"}
 events: {dir: events}
