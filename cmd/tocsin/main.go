@@ -1,8 +1,11 @@
 // Tocsin follows a folder of events: it watches Markdown files, publishes feeds
 // of them and tells chat tools what changed.
 //
-// Each command has a file of its own; wheel.go is the daemon's work and
-// wiring.go turns the configuration into the values of the packages.
+// Each command has a file of its own. Of the daemon, daemon.go is what lasts as long
+// as the process, generation.go what is made from one reading of the configuration,
+// wheel.go its work, door.go where it listens, control.go how commands reach it and
+// systemd.go what systemd hears of it. wiring.go turns the configuration into the values
+// of the packages.
 package main
 
 import (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"fmt"
 	"io"
 	"maps"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tocsin/ledger"
 )
 
 // rewrite replaces the whole configuration by what f makes of it.
@@ -416,6 +419,45 @@ func TestReloadTellsWhatARestartTells(t *testing.T) {
 		t.Errorf("told %v: the test tests nothing", reloaded)
 	}
 	t.Logf("told: %v", slices.Sorted(maps.Keys(reloaded)))
+}
+
+// Where the store fails just when one configuration takes over from another, what was
+// published is served until it works again.
+func TestReloadWaitsForTheStore(t *testing.T) {
+	r := newRig(t, "", "").seeded()
+	r.sentinel(-1)
+	r.start()
+	store, err := ledger.OpenShared(t.Context(), filepath.Join(r.dir, "state", "tocsin.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	r.configure("title: Test", "title: Another title")
+	done := make(chan int, 1)
+	err = store.Write(t.Context(), func(*sql.Tx) error {
+		go func() {
+			_, _, code := r.reload()
+			done <- code
+		}()
+		r.until("the complaint", func() bool { return r.log.has("cannot be followed yet") })
+		if code, text := r.readyz(); code != http.StatusServiceUnavailable || !strings.Contains(text, "cannot be followed yet") {
+			t.Errorf("readyz: %d %s", code, text)
+		}
+		if _, body := r.get("/feeds/all.json"); !strings.Contains(string(body), `"title":"Test`) {
+			t.Errorf("what was published is not served: %.200s", body)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := <-done; code != exitDone {
+		t.Errorf("reload: %d", code)
+	}
+	if _, body := r.get("/feeds/all.json"); !strings.Contains(string(body), "Another title") {
+		t.Errorf("after the reload: %.200s", body)
+	}
+	r.settled(r.sentinel(0))
 }
 
 // A reload while the events folder is away changes what does not need it.

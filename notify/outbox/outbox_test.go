@@ -1036,3 +1036,19 @@ func TestQueueOfAnotherRiver(t *testing.T) {
 		r.quit()
 	}
 }
+
+// closing counts how often it is closed.
+type closing struct {
+	notify.Sender
+	closed int
+}
+
+func (c *closing) Close() error { c.closed++; return nil }
+
+func TestCloseClosesSenders(t *testing.T) {
+	s := &closing{}
+	o := New(Options{Sinks: []Sink{{Name: "a", Sender: s}}})
+	if err := o.Close(); err != nil || s.closed != 1 {
+		t.Errorf("closed %d times: %v", s.closed, err)
+	}
+}
