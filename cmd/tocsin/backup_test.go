@@ -34,14 +34,21 @@ func (r *rig) restore(backup string) {
 	}
 }
 
+// refusedOnce changes the sample event, and waits until its message has been refused by
+// a receiver that takes nothing.
+func (r *rig) refusedOnce() {
+	r.t.Helper()
+	r.receiver.answers(http.StatusServiceUnavailable, 1000)
+	r.write(r.path(sample), strings.Replace(r.read(r.path(sample)), "importance: 9\n", "importance: 10\n", 1))
+	r.until("a first attempt", func() bool { return len(r.receiver.all()) > 0 })
+}
+
 // TestRestore makes a backup while a message waits, and goes back to it.
 func TestRestore(t *testing.T) {
 	r := newRig(t, "", "").seeded()
 	r.sentinel(0)
 	r.start()
-	r.receiver.answers(http.StatusServiceUnavailable, 1000)
-	r.write(r.path(sample), strings.Replace(r.read(r.path(sample)), "importance: 9\n", "importance: 10\n", 1))
-	r.until("a first attempt", func() bool { return len(r.receiver.all()) > 0 })
+	r.refusedOnce()
 	backup := filepath.Join(r.dir, "backup.db")
 	if out, errout, code := r.command("backup", backup); code != exitDone || !strings.Contains(out, backup) {
 		t.Fatalf("backup: %d, %s%s", code, out, errout)
@@ -145,9 +152,7 @@ func TestUpgrade(t *testing.T) {
 	r := newRig(t, "", "").seeded()
 	r.sentinel(0)
 	r.start()
-	r.receiver.answers(http.StatusServiceUnavailable, 1000)
-	r.write(r.path(sample), strings.Replace(r.read(r.path(sample)), "importance: 9\n", "importance: 10\n", 1))
-	r.until("a first attempt", func() bool { return len(r.receiver.all()) > 0 })
+	r.refusedOnce()
 	feeds := r.feeds()
 	r.stop()
 	id := r.deliveries("waiting", 0)[0].ID

@@ -260,6 +260,30 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s: labels hold no addresses, ids or secrets", series)
 		}
 	}
+
+	// A reload puts other sinks in their place, and nothing that is counted back.
+	r.configure("name: later", "name: another")
+	r.reloaded()
+	reloaded := r.scrape()
+	for name, value := range now {
+		if (strings.Contains(name, "_total") || strings.HasSuffix(name, "_count")) && reloaded[name] < value {
+			t.Errorf("a reload puts %s back from %v to %v", name, value, reloaded[name])
+		}
+	}
+	expectMetrics(t, "reloaded", reloaded, map[string]float64{
+		"tocsin_ready": 1, "tocsin_events": 21, "tocsin_watch_state{state=watching}": 1, "tocsin_sink_down{sink=another}": 0,
+		"tocsin_deliveries_held{sink=later}": 1, "tocsin_config_reloads_total{result=done}": 1, "tocsin_config_last_reload_successful": 1,
+	})
+	if _, ok := reloaded["tocsin_sink_down{sink=later}"]; ok {
+		t.Error("a sink that is configured no more is still looked at")
+	}
+	r.configure("name: another", "nam: another")
+	if out, errout, code := r.reload(); code != exitConfig {
+		t.Errorf("a reload of nonsense: %d %s%s", code, out, errout)
+	}
+	expectMetrics(t, "refused", r.scrape(), map[string]float64{
+		"tocsin_ready": 1, "tocsin_config_reloads_total{result=refused}": 1, "tocsin_config_last_reload_successful": 0,
+	})
 }
 
 // silent is a sink that takes all.
