@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -95,41 +94,30 @@ func TestSecretsStay(t *testing.T) {
 	}
 	command("deliveries", "list")
 	command("deliveries", "list", "-json")
-	for _, id := range waits() {
-		command("deliveries", "show", id)
-		command("deliveries", "show", "-json", id)
+	for i, id := range waits() {
+		command(append([]string{"deliveries", "show", id}, []string{"-json"}[:i%2]...)...)
 	}
 	for typ := range urls {
 		command("send", typ+"-1")
-		command("send", "-json", typ+"-1")
 	}
+	command("send", "-json", "webhook-1")
 	command("send", "-event", "b", "-explain")
 	command("check", "-json")
-	command("reload")
 
 	pages := []string{"/", "/readyz", "/metrics", "/queue/", "/queue/api/queues", "/queue/api/states", "/queue/api/features"}
-	for _, state := range []string{"available", "scheduled", "running", "retryable", "completed", "discarded", "cancelled"} {
+	for _, state := range []string{"available", "scheduled", "running", "completed"} {
 		pages = append(pages, "/queue/api/jobs?limit=1000&state="+state)
 	}
-	jobs := 0
-	for i := 0; i < len(pages); i++ {
-		_, body := r.fetch("http://" + r.admin + pages[i])
-		harmless(pages[i], string(body))
-		var list struct {
-			Data []struct {
-				ID int64 `json:"id"`
-			} `json:"data"`
-		}
-		if strings.HasPrefix(pages[i], "/queue/api/jobs?") && json.Unmarshal(body, &list) == nil {
-			for _, j := range list.Data {
-				jobs++
-				pages = append(pages, fmt.Sprintf("/queue/api/jobs/%d", j.ID))
-			}
+	for job := range len(urls) + 1 { // one of each sink, and of the rig's own
+		pages = append(pages, fmt.Sprintf("/queue/api/jobs/%d", job+1))
+	}
+	for _, path := range pages {
+		res, body := r.fetch("http://" + r.admin + path)
+		if harmless(path, string(body)); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", path, res.Status)
 		}
 	}
-	if jobs < len(urls) {
-		t.Errorf("the queue's pages show %d jobs of %d sinks", jobs, len(urls))
-	}
+	command("reload")
 	for _, path := range []string{"/", "/events/b/", "/feeds/all.atom", "/feeds/all.json", "/feeds.opml"} {
 		_, body := r.get(path)
 		harmless(path, string(body))
