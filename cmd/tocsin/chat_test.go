@@ -10,16 +10,17 @@ import (
 	"testing"
 )
 
-// A message in a chat leads to the feed of its event's first tag, or of everything.
-func TestChatMessageHasAFeed(t *testing.T) {
+// A message in a chat leads to the feed of its event's first tag, or of everything;
+// and an update does what the sink's `updates` says.
+func TestChatMessages(t *testing.T) {
 	var mu sync.Mutex
 	var all []string
 	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		body, _ := io.ReadAll(q.Body)
 		mu.Lock()
-		all = append(all, q.URL.String()+" "+string(body))
+		all = append(all, q.Method+" "+q.URL.String()+" "+string(body))
 		mu.Unlock()
-		_, _ = io.WriteString(w, `{"id":"1150"}`)
+		_, _ = io.WriteString(w, `{"id":"1150","ok":true,"result":{"message_id":42}}`)
 	}))
 	t.Cleanup(chat.Close)
 	message := func(parts ...string) func() bool {
@@ -40,7 +41,9 @@ func TestChatMessageHasAFeed(t *testing.T) {
 	}
 	r := newRig(t, "      on: [new]", "")
 	r.addSinks(fmt.Sprintf(`
-    - {name: desk, type: discord, url: "%s/api/webhooks/1/token", rate: 0}`, chat.URL))
+    - {name: desk, type: discord, url: "%[1]s/api/webhooks/1/token", rate: 0}
+    - {name: board, type: discord, url: "%[1]s/api/webhooks/2/token", rate: 0, updates: edit}
+    - {name: group, type: telegram, url: "%[1]s/bot1:token?chat_id=1", rate: 0, updates: thread}`, chat.URL))
 	r.event("a", "A", "x", "Text.")
 	r.start()
 	r.event("b", "Of a tag", "Some Tag, x", "Text.")
@@ -48,5 +51,7 @@ func TestChatMessageHasAFeed(t *testing.T) {
 	r.write(r.path("c"), "---\ntitle: Of none\ndate: 2020-01-01\n---\n")
 	r.until("the feed of all", message("New: Of none", "/feeds/all.atom"))
 	r.event("b", "Of a tag, corrected", "Some Tag, x", "Text.")
-	r.until("the update", message("Updated: Of a tag, corrected", "title Of a tag → Of a tag, corrected"))
+	r.until("the update", message("POST /api/webhooks/1/token?wait=true ", "Updated: Of a tag, corrected", "title Of a tag → Of a tag, corrected"))
+	r.until("the changed message", message("PATCH /api/webhooks/2/token/messages/1150?wait=true ", "Updated: Of a tag, corrected"))
+	r.until("the answer", message("POST /bot1:token/sendMessage ", `"reply_parameters":{"message_id":42}`, "Updated: Of a tag, corrected"))
 }
