@@ -157,7 +157,7 @@ type Events struct {
 }
 
 // Split says at what one text is cut that stands for a list: at this, or, where it is
-// blank, at white space.
+// blank, at white space. A single value in the file is for tags and actors.
 type Split struct {
 	// Tags of events. Default: empty, one text is one name.
 	Tags string `yaml:"tags"`

@@ -233,6 +233,10 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
 		d.faulty[key] = true
 	case isNull(n):
 		d.fault(n.Line, key, "has no value; remove the key for its default, or write %s", empty(v))
+	case v.Type() == reflect.TypeFor[Split]() && n.Kind == yaml.ScalarNode:
+		if s, ok := d.expand(n, key); ok { // one for all
+			v.Set(reflect.ValueOf(Split{Tags: s, Actors: s}))
+		}
 	case v.Kind() == reflect.Struct:
 		d.structure(n, v, key)
 	case v.Kind() == reflect.Map:

@@ -361,3 +361,19 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// What cuts one text into a list of names may be said of tags, of actors or of both.
+func TestSplit(t *testing.T) {
+	for text, want := range map[string]Split{
+		`{split: ","}`:                          {Tags: ",", Actors: ","},
+		`{split: ""}`:                           {},
+		`{split: {tags: " "}}`:                  {Tags: " "},
+		`{split: {tags: ";", actors: ", and"}}`: {Tags: ";", Actors: ", and"},
+	} {
+		c, err := Parse("config.yaml", []byte("events: "+text), Env{})
+		if err != nil || c.Events.Split != want {
+			t.Errorf("%s: %+v, %v; want %+v", text, c, err, want)
+		}
+	}
+	wantErrorIn(t, "events:\n  split: [\",\"]", Env{}, "config.yaml:2: events.split: a list, where keys with values should be")
+}
