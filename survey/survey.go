@@ -163,9 +163,13 @@ func (s *surveyor) read(files []File) {
 	s.uses = usesOf(s.docs)
 }
 
-// escape makes a path a pattern that matches it alone.
+// special matches what means more than itself in a pattern.
+var special = regexp.MustCompile(`[\\*?\[\]{}]`)
+
+// escape makes a path a pattern that matches it. What is no text cannot be written, and
+// a * stands for it.
 func escape(p string) string {
-	return regexp.MustCompile(`[\\*?\[\]{}]`).ReplaceAllString(p, `\$0`)
+	return strings.ToValidUTF8(special.ReplaceAllString(p, `\$0`), "*")
 }
 
 // try reads all files by the proposal. A field that makes files unreadable is left
