@@ -145,6 +145,22 @@ func TestKnown(t *testing.T) {
 	holds(t, Check(files, o), "x.md", []string{`7: similar_actor: "Ada B. King" (events with it: 1) looks like "Ada King" (1)`})
 }
 
+// A name that an alias leads to is meant, however rare it is, and another spelling that
+// has an alias is not judged by its own spellings.
+func TestAliasesAreMeant(t *testing.T) {
+	aliases := map[string]string{"Countess": "Ada Z. Lovelace"}
+	files := usual(t, 30)
+	for i, name := range []string{"Countess", "Countess", "Countess", "COUNTESS", "Ada Z. Lovelace"} {
+		files = append(files, read(t, event.Dialect{ActorAliases: aliases}, fmt.Sprintf("%d.md", i), fmt.Sprintf(
+			"---\ntitle: X%d\ndate: 2024-05-06\nimportance: 5\nstatus: confirmed\ntags: [a]\nactors: [%s]\nsources: [https://example.org/]\n---\nText.\n", i, name)))
+	}
+	for _, x := range Check(files, Options{ActorAliases: aliases}) {
+		if !strings.HasPrefix(x.Path, "usual/") {
+			t.Errorf("found %+v", x)
+		}
+	}
+}
+
 // George W. Bush and George H. W. Bush are two, and George Bush is neither.
 func TestAmbiguousActor(t *testing.T) {
 	files := usual(t, 30)

@@ -278,7 +278,7 @@ func (s *surveyor) fits(field string, u *use) bool {
 	case "importance":
 		return !u.branch && u.share(s.isDate) < 0.5
 	case "id":
-		return scalar && length(u) <= 100 && u.distinct() == len(u.docs) && u.share(isDecimal) == 0
+		return scalar && length(u) <= 100 && u.distinct() == len(u.docs)
 	case "tags", "actors":
 		return !s.glued(u) && length(u) <= 60 && u.share(isFlag) == 0 && u.share(s.isDate) < 0.5 && u.share(isLink) < 0.5 &&
 			(u.name != "type" && u.name != "kind" || u.distinct() > 1)
@@ -328,17 +328,15 @@ func length(u *use) int {
 }
 
 var (
-	number  = regexp.MustCompile(`^-?\d+(\.\d+)?$`)
-	decimal = regexp.MustCompile(`^-?\d+\.\d+$`)
-	year    = regexp.MustCompile(`^\d{4}$`)
-	link    = regexp.MustCompile(`^<?https?://\S+$`)
+	number = regexp.MustCompile(`^-?\d+(\.\d+)?$`)
+	year   = regexp.MustCompile(`^\d{4}$`)
+	link   = regexp.MustCompile(`^<?https?://\S+$`)
 )
 
 func isNumber(n *yaml.Node) bool {
 	return isScalar(n) && number.MatchString(strings.TrimSpace(n.Value))
 }
-func isDecimal(n *yaml.Node) bool { return isScalar(n) && decimal.MatchString(n.Value) }
-func isYear(n *yaml.Node) bool    { return isScalar(n) && year.MatchString(strings.TrimSpace(n.Value)) }
+func isYear(n *yaml.Node) bool { return isScalar(n) && year.MatchString(strings.TrimSpace(n.Value)) }
 
 // isLink says that an address stands in a value, as itself or in a mapping.
 func isLink(n *yaml.Node) bool {

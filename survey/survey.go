@@ -172,34 +172,10 @@ func escape(p string) string {
 	return strings.ToValidUTF8(special.ReplaceAllString(p, `\$0`), "*")
 }
 
-// try reads all files by the proposal. A field that makes files unreadable is left
-// out where it does so for many; a file that has no date anywhere, or no title, is no
-// event.
+// try reads all files by the proposal: a file that has no date anywhere, or no title,
+// is no event.
 func (s *surveyor) try() {
-	d := &s.p.Dialect
-	bad := s.unreadable(s.docs)
-	for _, field := range []string{"importance", "published", "expires", "draft", "id"} {
-		before := d.Fields[field]
-		if len(bad) == 0 || len(before) == 0 {
-			continue
-		}
-		d.Fields[field] = []string{}
-		still := s.unreadable(bad)
-		if n := len(bad) - len(still); 20*n > len(s.docs) {
-			s.p.Notes[field] = append(s.p.Notes[field], strings.Join(before, " and ")+" cannot be read as such in "+files(n))
-			for _, k := range before {
-				delete(s.taken, k)
-			}
-			bad = still
-			if field == "importance" {
-				d.ImportanceWords = nil
-			}
-			continue
-		}
-		d.Fields[field] = before
-	}
-
-	r := event.NewReader(*d)
+	r := event.NewReader(s.p.Dialect)
 	var without []*doc
 	var dated []*doc
 	for _, doc := range s.docs {
@@ -262,18 +238,6 @@ func (s *surveyor) exclude(without, events []*doc) {
 			}
 		}
 	}
-}
-
-// unreadable returns those of docs that cannot be read by the present proposal.
-func (s *surveyor) unreadable(docs []*doc) []*doc {
-	r := event.NewReader(s.p.Dialect)
-	var bad []*doc
-	for _, doc := range docs {
-		if _, err := r.Read(doc.path, doc.data); err != nil {
-			bad = append(bad, doc)
-		}
-	}
-	return bad
 }
 
 // has says that a candidate of a field is present in a file, whatever it holds.
