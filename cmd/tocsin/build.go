@@ -27,7 +27,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	f := newFlags(t, "build", "[-config FILE] [-out DIR]",
 		"Writes all feeds and pages into a folder, once. It notifies nobody; what is new\nwaits in the queue for the daemon.")
 	f.withJSON()
-	out := f.String("out", "", "the folder to write into (default feeds.dir)")
+	out := f.String("out", "", "write into the folder `DIR` (default feeds.dir)")
 	if err := f.parseFlags(args); err != nil {
 		return err
 	}

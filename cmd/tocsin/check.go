@@ -75,7 +75,7 @@ func check(ctx context.Context, t *terminal, args []string) error {
 	f := newFlags(t, "check", "[-config FILE] [PATH...]",
 		"Reports what is wrong with the configuration and the events as path:line: what, and as\npath:line: warning: what, what is probably not meant. Also what will make\ntrouble on this machine. With paths: only what is in the event files there; what is\nusual is learned from the whole folder all the same.\nExits with 1 for errors, and with -strict for warnings too.")
 	f.withJSON()
-	format := f.String("format", "text", "text, json (as -json), github (annotations of a workflow) or sarif")
+	format := f.String("format", "text", "`text|json|github|sarif`; json is as -json, github annotates a workflow")
 	strict := f.Bool("strict", false, "exit with 1 for warnings, too")
 	switched := make(map[string]string)
 	f.Func("rule", "`NAME=LEVEL`: error, warning or off, as in the section check of the configuration; repeatable", func(s string) error {

@@ -27,8 +27,8 @@ func deliveries(ctx context.Context, t *terminal, args []string) error {
 		"Shows what was sent, what waits and what failed and why; sends a failed delivery\nagain, or keeps a waiting one from being sent.")
 	f.withJSON()
 	sink := f.String("sink", "", "list: only those to this `SINK`")
-	state := f.String("state", "", "list: only those that are waiting, delivered, failed or cancelled")
-	limit := f.Int("n", 50, "list: at most this many, the newest first; 0: all")
+	state := f.String("state", "", "list: only those in this state: `waiting|delivered|failed|cancelled`")
+	limit := f.Int("n", 50, "list: at most `N`, the newest first; 0: all")
 	rest, err := f.parse(args)
 	if err != nil {
 		return err

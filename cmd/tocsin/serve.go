@@ -19,7 +19,7 @@ import (
 func serve(ctx context.Context, t *terminal, args []string) error {
 	f := newFlags(t, "serve", "[-config FILE]", "Watches the events, publishes their feeds, serves them and notifies, until it is interrupted.")
 	verbose := f.Bool("v", false, "log what is looked at, too")
-	form := f.String("log", logAuto, "the log's `FORM`: text, json or journal; auto is journal where systemd's takes\nstandard error, else text")
+	form := f.String("log", logAuto, "`auto|text|json|journal`: what the log is written as; auto is journal where systemd's\ntakes standard error, else text")
 	if err := f.parseFlags(args); err != nil {
 		return err
 	}
