@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/gofrs/flock"
 	"modernc.org/sqlite" // the driver "sqlite", too
@@ -60,6 +61,7 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 		func() error { return s.examine(ctx) },
 		func() error { return s.migrate(ctx) },
 		s.own,
+		s.give,
 	} {
 		err := step()
 		if corrupt := (*CorruptError)(nil); errors.As(err, &corrupt) {
@@ -72,6 +74,26 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// give hands the files of a state that root opens to the owner of their folder: a
+// service with a user of its own could not write what root's commands have made. What
+// SQLite makes beside the state from then on belongs to the state's owner by itself.
+func (s *Store) give() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	dir, err := os.Stat(filepath.Dir(s.path))
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	owner := dir.Sys().(*syscall.Stat_t)
+	for _, path := range []string{s.path, s.path + "-wal", s.path + "-shm", s.lock.Path()} {
+		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("store: %w", err)
+		}
+	}
+	return nil
 }
 
 // OpenShared opens an existing state beside the daemon that may be running on

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -226,6 +227,40 @@ func TestCopy(t *testing.T) {
 	for _, there := range []string{to, empty} {
 		if err := s.Copy(t.Context(), there); err == nil || !strings.Contains(err.Error(), "exists") {
 			t.Errorf("Copy over %s: %v", there, err)
+		}
+	}
+}
+
+// What root makes in the folder of another user belongs to that user, who runs the
+// daemon.
+func TestRootsStateIsItsFoldersOwners(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root, who alone can make files for others")
+	}
+	dir := t.TempDir()
+	const user, group = 54321, 54322
+	if err := os.Chown(dir, user, group); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), filepath.Join(dir, "tocsin.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.DB().ExecContext(t.Context(), "CREATE TABLE something (n)"); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%q, %v: not the state, its lock and its log", files, err)
+	}
+	for _, name := range files {
+		fi, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := fi.Sys().(*syscall.Stat_t); owner.Uid != user || owner.Gid != group {
+			t.Errorf("%s belongs to %d:%d", filepath.Base(name), owner.Uid, owner.Gid)
 		}
 	}
 }
