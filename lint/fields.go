@@ -98,7 +98,7 @@ func duplicate(f *folder) {
 				if i == 0 {
 					other = files[1].Event.Path
 				}
-				f.note(file, file.Places.Fields["title"].Line, fmt.Sprintf("%s has the same title and date; keep one of the two", other))
+				f.note(file, file.Places.Fields["title"].Line, fmt.Sprintf("%s has the same title and date; keep one of the two, or tell them apart in their titles", other))
 			}
 		}
 	}
