@@ -19,8 +19,8 @@ import (
 
 // Plan makes deliveries in the caller's transaction: all of them or, where it
 // returns an error and the transaction is rolled back, none. They are sent once
-// the transaction has committed, in the order of planned where they speak of the
-// same event.
+// the transaction has committed (at once, if Wake says so), in the order of planned
+// where they speak of the same event.
 func (o *Outbox) Plan(ctx context.Context, tx *sql.Tx, planned []notify.Planned) ([]notify.Delivery, error) {
 	if o.client == nil {
 		return nil, errClosed
