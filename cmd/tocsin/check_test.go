@@ -218,6 +218,13 @@ func TestSARIFFormat(t *testing.T) {
 	}
 }
 
+func TestSummary(t *testing.T) {
+	const want = "     1 file (error)\n     2 spelling (warning)\nfiles: 2\n"
+	if got := summary(append(slices.Clone(odd), odd[1])); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 // A path below this folder is relative however it was named; another stays whole.
 func TestPathsInFormats(t *testing.T) {
 	here := t.TempDir()

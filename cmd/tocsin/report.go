@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,22 +38,25 @@ func writeText(w io.Writer, found []finding) error {
 
 // sumUp says on a terminal how much of what was found.
 func (t *terminal) sumUp(found []finding) {
-	f, ok := t.err.(*os.File)
-	if !ok || !isatty.IsTerminal(f.Fd()) || len(found) == 0 {
-		return
+	if f, ok := t.err.(*os.File); ok && isatty.IsTerminal(f.Fd()) && len(found) > 0 {
+		fmt.Fprint(t.err, summary(found))
 	}
+}
+
+// summary counts findings by their rules, in the order of their names.
+func summary(found []finding) string {
 	n := make(map[string]int)
 	files := make(map[string]bool)
 	for _, x := range found {
-		n[fmt.Sprintf("%ss of %s", x.Severity, x.Rule)]++
+		n[fmt.Sprintf("%s (%s)", x.Rule, x.Severity)]++
 		files[x.Path] = true
 	}
-	var lines []string
-	for of, times := range n {
-		lines = append(lines, fmt.Sprintf("%6d %s", times, of))
+	var b strings.Builder
+	for _, of := range slices.Sorted(maps.Keys(n)) {
+		fmt.Fprintf(&b, "%6d %s\n", n[of], of)
 	}
-	slices.Sort(lines)
-	fmt.Fprintf(t.err, "%s\nin %d files\n", strings.Join(lines, "\n"), len(files))
+	fmt.Fprintf(&b, "files: %d\n", len(files))
+	return b.String()
 }
 
 func writeJSON(w io.Writer, found []finding) error { return indented(w).Encode(found) }
