@@ -47,8 +47,8 @@ type Where struct {
 	Progress func(done, all int)
 }
 
-// places are the paths to look at.
-func (w Where) places() []string {
+// Places are the paths to look at, "." for everything.
+func (w Where) Places() []string {
 	if w.All {
 		return []string{"."}
 	}
@@ -105,7 +105,7 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 		return Found{}, fmt.Errorf("%w: %w", ErrRoot, err)
 	}
 	t.device = strconv.FormatUint(statOf(root).dev, 16)
-	w.Paths = w.places()
+	w.Paths = w.Places()
 	w.All = slices.Contains(w.Paths, ".")
 	s := survey{
 		present: make(map[string]stat), faults: make(map[string]error), blind: make(map[string]error),

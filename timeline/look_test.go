@@ -206,7 +206,7 @@ func TestGoneWhenMissedTwice(t *testing.T) {
 	deferred := func(w Where) {
 		t.Helper()
 		found := f.look(w)
-		if !found.Held || !slices.Equal(found.Again, w.places()) || len(found.IDs) != 0 || found.Read != 0 {
+		if !found.Held || !slices.Equal(found.Again, w.Places()) || len(found.IDs) != 0 || found.Read != 0 {
 			t.Errorf("a look that misses a file: %+v", found)
 		}
 		f.has("a=T", "b=T", "c=T", "d=T")

@@ -327,53 +327,6 @@ func TestDegradedLater(t *testing.T) {
 	r.agree()
 }
 
-func TestGitLock(t *testing.T) {
-	for name, git := range map[string]func(r *rig) string{
-		"in the root": func(r *rig) string { return r.path(".git") },
-		"above":       func(r *rig) string { return filepath.Join(filepath.Dir(r.dir), ".git") },
-		"a worktree": func(r *rig) string {
-			git := filepath.Join(filepath.Dir(r.dir), "elsewhere", "worktrees", "1")
-			r.must(os.WriteFile(r.path(".git"), []byte("gitdir: ../elsewhere/worktrees/1\n"), 0o644))
-			return git
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "root")
-			set := &rig{T: t, dir: dir}
-			set.must(os.Mkdir(dir, 0o755))
-			at := filepath.Join(git(set), "index.lock")
-			set.must(os.MkdirAll(filepath.Dir(at), 0o755))
-
-			seen := make(chan struct{}, 1000)
-			r := start(t, Options{Dir: dir}, func(w *Watcher) {
-				w.gitLock = func(root string) (lock, bool) {
-					l, ok := findGitLock(root)
-					if ok {
-						select {
-						case seen <- struct{}{}:
-						default:
-						}
-					}
-					return l, ok
-				}
-			})
-			r.must(os.WriteFile(at, nil, 0o644))
-			r.write("a.md", "1")
-			for range 3 {
-				select {
-				case <-seen:
-				case h := <-r.w.Hints():
-					t.Fatalf("hint under the lock: %s", show(h))
-				case <-time.After(patience):
-					t.Fatal("lock not seen")
-				}
-			}
-			r.must(os.Remove(at))
-			r.told("a.md")
-		})
-	}
-}
-
 // bubble runs a Watcher with a fake inotify inside a synctest bubble.
 func bubble(t *testing.T, o Options, test func(t *testing.T, w *Watcher, latest func() *fake), prepare ...func(*Watcher)) {
 	t.Helper()

@@ -51,7 +51,7 @@ type generatedWheel struct {
 }
 
 // generated returns a wheel of n generated events.
-func generated(b *testing.B, n int) generatedWheel {
+func generated(b testing.TB, n int) generatedWheel {
 	dir := filepath.Join(b.TempDir(), "events")
 	if err := generate.Write(dir, n); err != nil {
 		b.Fatal(err)

@@ -44,6 +44,7 @@ type wheel struct {
 	outbox   *outbox.Outbox // nil: nobody is told
 	live     *gate          // shut while something committed is not published yet
 	timeline *timeline.Timeline
+	git      *watch.Git // of the events folder
 	site     *web.Site
 	folder   *web.Folder // nil: none
 	progress func(done, all int)
@@ -103,6 +104,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, n
 		hold:    hold{events: c.Watch.Hold.Events, percent: c.Watch.Hold.Percent},
 		store:   s, outbox: o, live: live,
 		timeline: newTimeline(c),
+		git:      watch.NewGit(c.Events.Dir),
 		site:     web.New(published),
 		unsaved:  make(map[string]bool),
 		faults:   make(map[string]bool),
@@ -277,13 +279,20 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		w.alive()
 		w.progress(done, all)
 	}
-	found, err := w.timeline.Look(ctx, where)
+	var found timeline.Found
+	rests, err := w.git.Rests(func() (err error) {
+		found, err = w.timeline.Look(ctx, where)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	w.report()
 	for _, id := range found.IDs {
 		w.unsaved[id] = true
+	}
+	if again := slices.Concat(found.Again, where.Places()); !rests && again != nil {
+		return again, nil
 	}
 	first := w.ledger.First()
 	if found.Held || first && found.Again != nil {
