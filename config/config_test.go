@@ -64,6 +64,24 @@ func TestReferenceHasTheDefaults(t *testing.T) {
 	}
 }
 
+// The configuration that the package installs, as it is and with its example in force.
+func TestPackagedConfiguration(t *testing.T) {
+	data, err := os.ReadFile("../packaging/config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mustParse(t, string(data), Env{})
+	if c.Events.Dir != "/srv/events" || c.Store != "/var/lib/tocsin/tocsin.db" || len(c.Notify.Sinks) > 0 {
+		t.Errorf("got %+v", *c)
+	}
+	text := strings.Replace(string(data), "  sinks: []\n", "", 1)
+	text = regexp.MustCompile(`(?m)^  #(sinks:|  )`).ReplaceAllString(text, "  $1")
+	c = mustParse(t, text, env(nil, map[string]string{"/etc/tocsin/secrets/newsroom-url": "https://example.org/hook\n"}))
+	if len(c.Notify.Sinks) != 1 || c.Notify.Sinks[0].URL.Reveal() != "https://example.org/hook" {
+		t.Errorf("the example: got %+v", c.Notify.Sinks)
+	}
+}
+
 func TestReferenceExamplesHaveTheDefaults(t *testing.T) {
 	c, err := Parse(reference, []byte(example(t)), env(map[string]string{"NEWSROOM_URL": "https://example.org/hook"}, nil))
 	if err != nil {
