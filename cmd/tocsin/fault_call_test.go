@@ -264,15 +264,26 @@ func (r *rig) launchTampered(f tamper) (end func() int) {
 	r.wrap = []string{"sh", "-c", `kill -STOP $$; exec "$0" "$@"`}
 	r.launch()
 	r.wrap = nil
+	r.stopped()
+	end = r.tamper(f)
+	r.signal(syscall.SIGCONT)
+	return end
+}
+
+// stopped waits until the daemon stands still, as SIGSTOP makes it do.
+func (r *rig) stopped() {
+	r.t.Helper()
 	r.until("the daemon to stop", func() bool {
 		_, rest, _ := strings.Cut(r.read(fmt.Sprintf("/proc/%d/stat", r.cmd.Process.Pid)), ") ")
 		return strings.HasPrefix(rest, "T")
 	})
-	end = r.tamper(f)
-	if err := r.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+}
+
+func (r *rig) signal(s os.Signal) {
+	r.t.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil {
 		r.t.Fatal(err)
 	}
-	return end
 }
 
 // System calls fail while the daemon starts: it says so and ends, or goes on when it

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -49,7 +50,10 @@ func TestShortQueue(t *testing.T) {
 	r.settled(r.sentinel(0))
 	r.receiver.take()
 	s := steps[largest]
+	r.signal(syscall.SIGSTOP) // or it may read the queue as fast as that fills
+	r.stopped()
 	s.apply(t, r.events, "git")
+	r.signal(syscall.SIGCONT)
 	r.settled(r.sentinel(1))
 	hooks := r.receiver.take()
 	for least, sink := range replaySinks {
