@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"survey":         {"event"},
 	"timeline":       {"event"},
 	"ledger":         {"event", "timeline"},
+	"shelf":          {"event"},
 	"feed":           {"event", "timeline"},
 	"feed/feedtest":  {},
 	"web":            {"event", "timeline", "feed"},
@@ -35,7 +36,7 @@ var arrows = map[string][]string{
 	"packaging/probe": {},
 	"packaging/texts": {},
 	"cmd/tocsin": {"config", "event", "feed", "ledger", "lint", "notify", "notify/outbox", "notify/sink",
-		"survey", "timeline", "watch", "web"},
+		"shelf", "survey", "timeline", "watch", "web"},
 }
 
 // TestArrows reads the imports of every Go file, of all systems and build tags.

@@ -50,10 +50,11 @@ type Event struct {
 	// Tags and Actors are in the file's order, after aliases, each name (by
 	// Key) once.
 	Tags, Actors []string
-	// Sources are in the file's order.
+	// Sources are in the file's order. A light event has none (Full).
 	Sources []Source
 	// Body is canonical Markdown without the list of sources and the trailer;
-	// the front matter's summary where the file has no body.
+	// the front matter's summary where the file has no body. A light event has
+	// none (Full).
 	Body string
 	// Draft events are not public.
 	Draft bool
@@ -71,6 +72,8 @@ type Event struct {
 	// status, location, tags, actors, sources, body, draft. 32 hexadecimal
 	// digits.
 	Revision string
+
+	kept kept // of a light event
 }
 
 // Source is a reference that backs an event.
@@ -143,15 +146,21 @@ func Fields() []Field {
 	return []Field{Title, DateField, Importance, Status, Location, Tags, Actors, Sources, Body}
 }
 
-// Diff returns the fields in which the meaning of e and other differs, in the
-// order of Fields.
+// Diff returns the fields in which the meaning of e and other, either of which may be
+// light, differs, in the order of Fields.
 func (e *Event) Diff(other *Event) []Field {
 	if e.Revision == other.Revision {
 		return nil
 	}
 	var diff []Field
 	for _, f := range Fields() {
-		if e.digest(f) != other.digest(f) {
+		same := false
+		if f == Body || f == Sources {
+			same = e.textMark(f) == other.textMark(f)
+		} else {
+			same = e.digest(f) == other.digest(f)
+		}
+		if !same {
 			diff = append(diff, f)
 		}
 	}
@@ -165,8 +174,11 @@ func (e *Event) Same(other *Event) bool {
 }
 
 // Value returns the value of a field as messages carry it: a string, an int, a
-// list of strings or of Sources.
+// list of strings or of Sources. It panics where a light event has none.
 func (e *Event) Value(f Field) any {
+	if e.IsLight() && (f == Body || f == Sources) {
+		panic("event: a light event has no " + string(f))
+	}
 	switch f {
 	case Title:
 		return e.Title

@@ -18,8 +18,11 @@ var commonMark = goldmark.New().Parser()
 
 // Summary returns the first paragraph of the body as plain text on one line, at
 // most limit runes: cut behind a sentence where one ends in the second half of
-// them, else behind a word, with an ellipsis.
+// them, else behind a word, with an ellipsis. It panics where e is light.
 func (e *Event) Summary(limit int) string {
+	if e.IsLight() {
+		panic("event: a light event has no summary")
+	}
 	// Only the beginning is parsed: markup is rarely as long as its text. The
 	// address of a link may stand at the end, however short the first paragraph.
 	size := len(e.Body)

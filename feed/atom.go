@@ -75,15 +75,19 @@ type atomText struct {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z07:00") }
 
 // item is the entry in the library's terms.
-func (n *Entry) item() *feeds.Item {
+func (n *Entry) item() (*feeds.Item, error) {
+	summary, err := n.Summary()
+	if err != nil {
+		return nil, err
+	}
 	item := &feeds.Item{
-		Id: n.ID, IsPermaLink: "false", Title: n.Title(), Description: n.Summary(),
+		Id: n.ID, IsPermaLink: "false", Title: n.Title(), Description: summary,
 		Link: &feeds.Link{Href: n.URL()}, Created: n.Published, Updated: n.Updated,
 	}
 	if n.style.Content == Full {
-		item.Content = n.HTML()
+		item.Content, err = n.HTML()
 	}
-	return item
+	return item, err
 }
 
 // start is the event's own date.
@@ -95,11 +99,15 @@ func (n *Entry) start() string {
 }
 
 // sources are the event's; a correction tells of the event, which has them.
-func (n *Entry) sources() []event.Source {
+func (n *Entry) sources() ([]event.Source, error) {
 	if n.Correction != nil {
-		return nil
+		return nil, nil
 	}
-	return n.Event.Sources
+	e, err := n.Event.Full()
+	if err != nil {
+		return nil, err
+	}
+	return e.Sources, nil
 }
 
 type category struct{ scheme, term, label string }
@@ -128,7 +136,15 @@ func (n *Entry) categories() []category {
 
 // atom encodes the entry for Atom (RFC 4287, section 4.1.2).
 func (n *Entry) atom() ([]byte, error) {
-	converted := (&feeds.Atom{Feed: &feeds.Feed{Items: []*feeds.Item{n.item()}}}).AtomFeed().Entries[0]
+	item, err := n.item()
+	if err != nil {
+		return nil, err
+	}
+	sources, err := n.sources()
+	if err != nil {
+		return nil, err
+	}
+	converted := (&feeds.Atom{Feed: &feeds.Feed{Items: []*feeds.Item{item}}}).AtomFeed().Entries[0]
 	converted.Links = nil // untagged, so nothing shadows it
 	converted.Updated = stamp(n.Updated)
 	converted.Summary = nil
@@ -137,10 +153,10 @@ func (n *Entry) atom() ([]byte, error) {
 		Published: stamp(n.Published),
 		Links:     []atomLink{{Rel: "alternate", Type: "text/html", Href: n.URL()}},
 		Start:     n.start(),
-		Summary:   &atomText{Type: "text", Text: n.Summary()},
+		Summary:   &atomText{Type: "text", Text: item.Description},
 	}
 	rel := "via"
-	for _, src := range n.sources() {
+	for _, src := range sources {
 		if src.URL != "" {
 			x.Links = append(x.Links, atomLink{Rel: rel, Href: src.URL, Title: src.Title})
 			rel = "related"

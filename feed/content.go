@@ -16,6 +16,8 @@ import (
 	gmhtml "github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
+
+	"tocsin/event"
 )
 
 // markdown turns CommonMark with GitHub's tables, autolinks and strike-through
@@ -64,11 +66,18 @@ func (absolute) Transform(doc *ast.Document, _ text.Reader, pc parser.Context) {
 }
 
 // content makes the entry's HTML.
-func (n *Entry) content() string {
-	e := n.Event
+func (n *Entry) content() (string, error) {
+	e, err := n.Event.Full()
+	if err != nil {
+		return "", err
+	}
+	body, err := n.BodyHTML()
+	if err != nil {
+		return "", err
+	}
 	var b strings.Builder
 	b.WriteString("<p><strong>" + html.EscapeString(strings.Join(n.facts(), " · ")) + "</strong></p>\n")
-	b.WriteString(n.BodyHTML())
+	b.WriteString(body)
 	if len(e.Sources) > 0 {
 		b.WriteString("<p>Sources:</p>\n<ol>\n")
 		for _, s := range e.Sources {
@@ -83,7 +92,7 @@ func (n *Entry) content() string {
 		}
 		b.WriteString("</ol>\n")
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // facts are what the first line of the content says: the event's own date is
@@ -104,28 +113,32 @@ func (n *Entry) facts() []string {
 }
 
 // BodyHTML is the event's body alone, sanitised, with absolute addresses only.
-func (n *Entry) BodyHTML() string { return n.text(bodyPart, n.body) }
+func (n *Entry) BodyHTML() (string, error) { return n.text(bodyPart, n.body) }
 
-func (n *Entry) body() string {
+func (n *Entry) body() (string, error) {
+	e, err := n.Event.Full()
+	if err != nil {
+		return "", err
+	}
 	base, err := url.Parse(n.URL())
 	if err != nil {
 		base = &url.URL{}
 	}
-	plain := "<pre>" + html.EscapeString(n.Event.Body) + "</pre>\n"
-	if costly(n.Event.Body) {
-		return plain
+	plain := "<pre>" + html.EscapeString(e.Body) + "</pre>\n"
+	if costly(e.Body) {
+		return plain, nil
 	}
 	pc := parser.NewContext()
 	pc.Set(baseKey, base)
 	var out limited
-	if err := markdown.Convert([]byte(n.Event.Body), &out, parser.WithContext(pc)); err != nil {
-		return plain
+	if err := markdown.Convert([]byte(e.Body), &out, parser.WithContext(pc)); err != nil {
+		return plain, nil
 	}
 	clean := policy.SanitizeReader(&out.b).String()
 	if strings.ContainsFunc(clean, func(r rune) bool { return legal(r) < 0 }) {
 		clean = strings.Map(legal, clean)
 	}
-	return clean
+	return clean, nil
 }
 
 // Bounds on what Markdown may make of one body; real events reach a hundredth of
@@ -144,17 +157,7 @@ func costly(body string) bool {
 			return true
 		}
 	}
-	return cells(body) > maxCells || strings.Count(body, "](") > maxLinks
-}
-
-// cells returns how many cells the tables of a body may have at most.
-func cells(body string) int {
-	lines, columns := 0, 0
-	for l := range strings.Lines(body) {
-		lines++
-		columns = max(columns, strings.Count(l, "|"))
-	}
-	return lines * columns
+	return event.Cells(body) > maxCells || strings.Count(body, "](") > maxLinks
 }
 
 // limited takes maxHTML bytes.

@@ -74,16 +74,16 @@ func TestCorrectionSays(t *testing.T) {
 		{corrected(s, 2, "a", false, e, nil),
 			"Withdrawn: After <b>", "This event was withdrawn on " + day(2).Format(time.DateOnly) + ".", []string{`<a href="https://example.org/events/a/">`}},
 	} {
-		if tt.n.Title() != tt.title || tt.n.Summary() != tt.summary {
-			t.Errorf("%q: %q", tt.n.Title(), tt.n.Summary())
+		if tt.n.Title() != tt.title || saying(t, tt.n.Summary) != tt.summary {
+			t.Errorf("%q: %q", tt.n.Title(), saying(t, tt.n.Summary))
 		}
 		for _, part := range tt.html {
-			if !strings.Contains(tt.n.HTML(), part) {
-				t.Errorf("%s: no %s in\n%s", tt.title, part, tt.n.HTML())
+			if !strings.Contains(saying(t, tt.n.HTML), part) {
+				t.Errorf("%s: no %s in\n%s", tt.title, part, saying(t, tt.n.HTML))
 			}
 		}
-		if !strings.HasPrefix(tt.n.HTML(), "<p><strong>"+e.Date.String()) {
-			t.Errorf("%s begins with\n%s", tt.title, tt.n.HTML())
+		if !strings.HasPrefix(saying(t, tt.n.HTML), "<p><strong>"+e.Date.String()) {
+			t.Errorf("%s begins with\n%s", tt.title, saying(t, tt.n.HTML))
 		}
 	}
 	for _, tt := range []struct {
@@ -131,8 +131,8 @@ func TestCrowdOfCorrections(t *testing.T) {
 		if f.Entries[0] != other || one.Correction == nil || len(one.Correction.Of) != 12 || one.Correction.Of[0] != all[11] || !one.Updated.Equal(all[11].Updated) {
 			t.Fatalf("%s: %s, %s", path, f.Entries[0].Title(), one.Title())
 		}
-		if one.Title() != "6 events corrected, 6 events withdrawn" || strings.Count(one.HTML(), "<a href=") != 12 {
-			t.Errorf("%s: %s\n%s", path, one.Title(), one.HTML())
+		if one.Title() != "6 events corrected, 6 events withdrawn" || strings.Count(saying(t, one.HTML), "<a href=") != 12 {
+			t.Errorf("%s: %s\n%s", path, one.Title(), saying(t, one.HTML))
 		}
 		if want := "tag:example.org,2025:corrections/" + day(2).Format("20060102T150405.000Z") + "/" + path; one.ID != want {
 			t.Errorf("%s: %s, want %s", path, one.ID, want)

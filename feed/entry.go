@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tocsin/event"
 	"tocsin/timeline"
@@ -102,11 +101,11 @@ func (n *Entry) prepare() {
 	place := sha256.Sum256([]byte(n.ID))
 	n.place = [12]byte(place[:12])
 	if n.Correction == nil {
-		n.likely, n.most = n.estimate(), n.bound()
+		n.likely, n.most = n.extent()
 		n.mark = n.digest()
 		return
 	}
-	n.likely = 1500 + 3*len(n.HTML()) + 190*len(n.Topics) // short, whatever it tells of
+	n.likely = 1500 + 3*len(n.correctionHTML()) + 190*len(n.Topics) // short, whatever it tells of
 	n.most = 2 * n.likely
 	n.mark = n.correctionMark()
 }
@@ -121,21 +120,25 @@ func (n *Entry) URL() string {
 
 // HTML is the content: a line of facts, the body, the sources; sanitised, with
 // absolute addresses only.
-func (n *Entry) HTML() string {
+func (n *Entry) HTML() (string, error) {
 	if n.Correction != nil {
-		return n.correctionHTML()
+		return n.correctionHTML(), nil
 	}
 	return n.content()
 }
 
 // Summary is the beginning as plain text; of an event without a body its facts,
 // as JSON Feed and readers want some text in each entry.
-func (n *Entry) Summary() string {
-	if n.Correction != nil {
-		return n.text(summaryPart, n.correctionSummary)
-	}
-	return n.text(summaryPart, func() string {
-		return cmp.Or(n.Event.Summary(summaryRunes), strings.Join(n.facts(), " · "))
+func (n *Entry) Summary() (string, error) {
+	return n.text(summaryPart, func() (string, error) {
+		if n.Correction != nil {
+			return n.correctionSummary(), nil
+		}
+		e, err := n.Event.Full()
+		if err != nil {
+			return "", err
+		}
+		return cmp.Or(e.Summary(summaryRunes), strings.Join(n.facts(), " · ")), nil
 	})
 }
 
@@ -152,55 +155,27 @@ func (n *Entry) size(exactly bool) int {
 	return n.most
 }
 
-// estimate and bound are made from the parts alone, so that not all entries are
-// encoded before anybody reads them. Real entries come within a third of the
-// estimate.
-func (n *Entry) estimate() int {
+// extent is made from the parts alone, so that not all entries are encoded before
+// anybody reads them. Real entries come within a third of what is likely. At most,
+// letters take their own length, twice in a bare address; anything else may be markup,
+// of which an escaped blockquote is the longest.
+func (n *Entry) extent() (likely, most int) {
 	e := n.Event
-	size := 1200 + len(e.Body)*13/10 + 2*len(e.Title) + 190*len(n.Topics)
-	for _, s := range e.Sources {
-		size += 150 + 2*len(s.Title) + 2*len(s.URL)
-	}
-	return size
-}
+	x := e.Extent()
+	bound := func(bytes, markup int) int { return 2*bytes + 48*markup }
+	of := func(text string) int { return bound(len(text), event.Markup(text)) }
 
-func (n *Entry) bound() int {
-	e := n.Event
-	size := 2000 + bound(e.Body) + bound(e.Title) + bound(e.Location) + 2*bound(e.Status) + 5*bound(n.URL())
+	likely = 1200 + x.Body*13/10 + 2*len(e.Title) + 190*len(n.Topics) + 150*x.Sources + 2*x.SourceBytes
+
+	body, page := bound(x.Body, x.BodyMarkup), of(n.URL())
+	most = 2000 + body + of(e.Title) + of(e.Location) + 2*of(e.Status) + 5*page
 	for _, t := range n.Topics {
-		size += 200 + bound(t.Name) + bound(t.Slug)
+		most += 200 + of(t.Name) + of(t.Slug)
 	}
-	for _, s := range e.Sources {
-		size += 200 + 2*bound(s.Title) + 3*bound(s.URL) + bound(s.Note)
-	}
-	if strings.Contains(e.Body, "]:") {
-		size += strings.Count(e.Body, "]") * bound(e.Body) // each may stand for a long address
-	}
-	return size + 26*cells(e.Body) + 2*strings.Count(e.Body, "](")*bound(n.URL())
+	most += 200*x.Sources + 3*bound(x.SourceBytes, x.SourceMarkup)
+	most += x.References * body // each may stand for a long address
+	return likely, most + 26*x.Cells + 2*x.Links*page
 }
-
-// bound is what a text may take: letters their own length, twice in a bare
-// address; anything else may be markup, of which an escaped blockquote is the
-// longest.
-func bound(text string) int {
-	markup := 0
-	for i := range len(text) {
-		markup += int(isMarkup[text[i]])
-	}
-	return 2*len(text) + 48*markup
-}
-
-// isMarkup is 1 for the bytes that may be markup.
-var isMarkup = func() (is [256]uint8) {
-	for c := range is {
-		switch c := byte(c); {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == ' ', c >= utf8.RuneSelf:
-		default:
-			is[c] = 1
-		}
-	}
-	return is
-}()
 
 // Style is what all feeds of a site share.
 type Style struct {

@@ -52,9 +52,17 @@ type jsonCorrection struct {
 }
 
 func (n *Entry) json() ([]byte, error) {
-	converted := (&feeds.JSON{Feed: &feeds.Feed{Items: []*feeds.Item{n.item()}}}).JSONFeed().Items[0]
+	item, err := n.item()
+	if err != nil {
+		return nil, err
+	}
+	sources, err := n.sources()
+	if err != nil {
+		return nil, err
+	}
+	converted := (&feeds.JSON{Feed: &feeds.Feed{Items: []*feeds.Item{item}}}).JSONFeed().Items[0]
 	if n.style.Content == Summary {
-		converted.ContentText = n.Summary()
+		converted.ContentText = item.Description
 	}
 	for _, t := range n.Topics {
 		converted.Tags = append(converted.Tags, t.Name)
@@ -73,7 +81,7 @@ func (n *Entry) json() ([]byte, error) {
 		if n.Correction != nil {
 			x.Event.Revision = "" // of an event that was never as it stands here
 		}
-		for _, s := range n.sources() {
+		for _, s := range sources {
 			if s.URL != "" && converted.ExternalUrl == "" {
 				converted.ExternalUrl = s.URL
 			}

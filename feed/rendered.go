@@ -84,17 +84,16 @@ func (r *rendered) get(n *Entry, p part, make func() (piece, error)) (piece, err
 // Kept returns what make makes of the entry, and of nothing else, under a name of
 // the caller's own: it may be kept from an earlier call.
 func (n *Entry) Kept(name string, make func() (string, error)) (string, error) {
-	v, err := n.style.rendered.get(n, part("kept "+name), func() (piece, error) {
+	return n.text(part("kept "+name), make)
+}
+
+// text is get for a text.
+func (n *Entry) text(p part, make func() (string, error)) (string, error) {
+	v, err := n.style.rendered.get(n, p, func() (piece, error) {
 		text, err := make()
 		return piece{text: text}, err
 	})
 	return v.text, err
-}
-
-// text is get for what cannot fail.
-func (n *Entry) text(p part, make func() string) string {
-	v, _ := n.style.rendered.get(n, p, func() (piece, error) { return piece{text: make()}, nil })
-	return v.text
 }
 
 // encoded is the entry in a format.

@@ -54,8 +54,12 @@ var asHTML = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // only; the name goes into dc:creator.
 func (n *Entry) rss() ([]byte, error) {
 	s := n.style
-	converted := (&feeds.Rss{Feed: &feeds.Feed{Items: []*feeds.Item{n.item()}}}).RssFeed().Items[0]
-	converted.Description = asHTML.Replace(n.Summary()) // readers take it for HTML
+	item, err := n.item()
+	if err != nil {
+		return nil, err
+	}
+	converted := (&feeds.Rss{Feed: &feeds.Feed{Items: []*feeds.Item{item}}}).RssFeed().Items[0]
+	converted.Description = asHTML.Replace(item.Description) // readers take it for HTML
 	converted.PubDate = n.Published.UTC().Format(time.RFC1123Z)
 	x := rssItem{RssItem: converted, Creator: s.Author.Name, Updated: stamp(n.Updated), Start: n.start()}
 	for _, c := range n.categories() {

@@ -47,15 +47,16 @@ type pastRow struct {
 
 // past returns what a change adds to an event's history; ok is false where it is
 // nothing that happened to what readers know.
-func past(t Told, now time.Time) (p timeline.Past, ok bool) {
-	p = timeline.Past{At: now, Kind: t.Kind, Edits: t.Edits()}
+func past(t Told, now time.Time) (p timeline.Past, ok bool, err error) {
+	p = timeline.Past{At: now, Kind: t.Kind}
+	p.Edits, err = t.Edits()
 	switch t.Kind {
 	case timeline.Updated, timeline.Withdrawn:
-		return p, true
+		return p, true, err
 	case timeline.New:
-		return p, t.Before != nil
+		return p, t.Before != nil, err
 	}
-	return p, false
+	return p, false, err
 }
 
 // remember enters what changes mean for the history of their events, and makes
@@ -64,15 +65,18 @@ func (l *Ledger) remember(told []Told, stamps []time.Time, now time.Time) {
 	var corrections []*Correction
 	for i := range told {
 		t := &told[i]
-		p, ok := past(*t, now)
+		p, ok, err := past(*t, now)
+		if err != nil {
+			l.failed = err
+		}
 		if !ok {
 			continue
 		}
 		row := pastRow{entryID: t.After.EntryID, Past: p}
 		if l.corrects(t.Change) {
-			row.correction = &Correction{Past: p, Event: bare(t.Event), Updated: stamps[i].Add(correctionDelay)}
+			row.correction = &Correction{Past: p, Event: l.bare(t.Event), Updated: stamps[i].Add(correctionDelay)}
 			if t.Kind == timeline.Updated {
-				row.correction.Before = bare(t.Change.Before)
+				row.correction.Before = l.bare(t.Change.Before)
 			}
 			corrections = append(corrections, row.correction)
 		}
@@ -102,11 +106,16 @@ func (l *Ledger) corrects(c timeline.Change) bool {
 }
 
 // bare is an event without its body.
-func bare(e *event.Event) *event.Event {
+func (l *Ledger) bare(e *event.Event) *event.Event {
+	e, err := e.Full()
+	if err != nil {
+		l.failed = err
+		return &event.Event{}
+	}
 	b := *e
 	b.Body = ""
 	b.Seal()
-	return &b
+	return l.o.Shelve(&b)
 }
 
 // Corrections returns all corrections there ever were, the oldest first.
@@ -136,11 +145,11 @@ func (l *Ledger) loadHistory(ctx context.Context, db *sql.DB) error {
 		}
 		c := &Correction{EntryID: correction, Past: p, Updated: fromMicro(updated), Crowd: crowd}
 		var err error
-		if c.Event, err = decode([]byte(is)); err != nil {
+		if c.Event, err = l.decode([]byte(is)); err != nil {
 			return corrupt(err)
 		}
 		if was != "" {
-			if c.Before, err = decode([]byte(was)); err != nil {
+			if c.Before, err = l.decode([]byte(was)); err != nil {
 				return corrupt(err)
 			}
 		}

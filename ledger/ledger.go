@@ -74,6 +74,8 @@ type Options struct {
 	// CorrectWithdrawn gives one to each withdrawal.
 	Corrections      []event.Field
 	CorrectWithdrawn bool
+	// Shelve, if not nil, takes the texts of events out of memory.
+	Shelve func(*event.Event) *event.Event
 	// Progress, if not nil, is called as rows are read and written, and changes are
 	// entered.
 	Progress func()
@@ -103,12 +105,17 @@ type Ledger struct {
 	past         []pastRow
 	renamed      map[timeline.Topic]string // "" deletes
 	looked       time.Time
+
+	failed error // why Write fails; nil: it does not
 }
 
 // Load reads the ledger of a store.
 func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 	if o.Progress == nil {
 		o.Progress = func() {}
+	}
+	if o.Shelve == nil {
+		o.Shelve = func(e *event.Event) *event.Event { return e }
 	}
 	l := &Ledger{
 		o:            o,
@@ -144,7 +151,7 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 		if err := scan(&r.EntryID, &published, &updated, &withdrawn, &body); err != nil {
 			return err
 		}
-		e, err := decode(body)
+		e, err := l.decode(body)
 		if err != nil {
 			return &CorruptError{Cause: fmt.Sprintf("the record of %s: %v", r.EntryID, err)}
 		}
@@ -225,6 +232,15 @@ func Each(ctx context.Context, q Querier, query string, args []any, f func(scan 
 		}
 	}
 	return rows.Err()
+}
+
+// decode reads an event whose text is elsewhere.
+func (l *Ledger) decode(data []byte) (*event.Event, error) {
+	e, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return l.o.Shelve(e), nil
 }
 
 // hold puts r where it is found, and takes the record that it replaces away.
@@ -331,7 +347,7 @@ type Told struct {
 }
 
 // Apply enters changes, as of now: mints entry ids, gives dates and slugs. It
-// returns them in their order.
+// returns them in their order. What cannot be read of them makes Write fail.
 func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 	now = now.UTC().Truncate(time.Second)
 	stamps := l.stamps(changes, now)

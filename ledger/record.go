@@ -34,6 +34,10 @@ type recordSource struct {
 }
 
 func encode(e *event.Event) ([]byte, error) {
+	e, err := e.Full()
+	if err != nil {
+		return nil, err
+	}
 	r := record{
 		ID: e.ID, Path: e.Path, Title: e.Title, Date: e.Date.String(), Importance: e.Importance,
 		Status: e.Status, Location: e.Location, Tags: e.Tags, Actors: e.Actors, Body: e.Body,

@@ -14,6 +14,9 @@ import (
 // in the caller's transaction. When that has been committed, the caller calls
 // Written.
 func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
+	if l.failed != nil {
+		return fmt.Errorf("ledger: %w", l.failed)
+	}
 	// A withdrawn or moved record gives its id free before another takes it.
 	rows := slices.SortedFunc(maps.Values(l.changed), func(a, b *Record) int {
 		return cmp.Compare(a.EntryID, b.EntryID)

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,24 +27,43 @@ type Edit struct {
 	After  string      `json:"after,omitempty"`
 }
 
+// Full returns the change with events that are not light.
+func (c Change) Full() (Change, error) {
+	var err error
+	if c.Event, err = c.Event.Full(); err != nil {
+		return Change{}, err
+	}
+	if c.Before != nil {
+		c.Before, err = c.Before.Full()
+	}
+	return c, err
+}
+
 // Edits returns what an update changed; nil for a change that is none.
-func (c Change) Edits() []Edit {
+func (c Change) Edits() ([]Edit, error) {
 	if c.Kind != Updated {
-		return nil
+		return nil, nil
+	}
+	if slices.Contains(c.Fields, event.Sources) {
+		var err error
+		if c, err = c.Full(); err != nil {
+			return nil, err
+		}
 	}
 	edits := make([]Edit, len(c.Fields))
 	for i, f := range c.Fields {
 		edits[i] = Edit{Field: f, Before: words(c.Before, f), After: words(c.Event, f)}
 	}
-	return edits
+	return edits, nil
 }
 
 func words(e *event.Event, f event.Field) string {
+	if f == event.Body {
+		return ""
+	}
 	switch v := e.Value(f).(type) {
 	case string:
-		if f != event.Body {
-			return v
-		}
+		return v
 	case int:
 		if v != 0 {
 			return strconv.Itoa(v)

@@ -480,9 +480,10 @@ func (t *Timeline) read(p string, surveyed stat) (f *file, moving bool) {
 		return f, false
 	}
 	if k := t.kept[p]; k != nil && k.Same(e) {
-		e = k // one copy will do
+		f.event = k // one copy will do
+	} else {
+		f.event = t.o.Shelve(e)
 	}
-	f.event = e
 	return f, false
 }
 

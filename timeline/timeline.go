@@ -54,6 +54,9 @@ type Options struct {
 	MaxDelay time.Duration
 	// Now is the clock.
 	Now func() time.Time
+	// Shelve, if not nil, takes the texts of events out of memory. It is called from
+	// several goroutines.
+	Shelve func(*event.Event) *event.Event
 }
 
 // Timeline is all events of a folder at the moment of the last Look. It is used
@@ -89,6 +92,9 @@ type file struct {
 func Empty(o Options) *Timeline {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 1 << 20
+	}
+	if o.Shelve == nil {
+		o.Shelve = func(e *event.Event) *event.Event { return e }
 	}
 	return &Timeline{
 		o:      o,

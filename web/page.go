@@ -465,8 +465,15 @@ func (s *Site) event(path string) (*document, error) {
 		return s.missing(http.StatusNotFound, "events/"+path)
 	}
 	d := s.data("events/"+path+"/", n.Event.Title, nil)
-	d.Entry, d.About = n, n.Summary()
-	d.HTML = prose(n.BodyHTML())
+	about, err := n.Summary()
+	if err != nil {
+		return nil, err
+	}
+	body, err := n.BodyHTML()
+	if err != nil {
+		return nil, err
+	}
+	d.Entry, d.About, d.HTML = n, about, prose(body)
 	feeds := s.topicsOf(n)
 	for i, f := range feeds {
 		if i == discovered {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"time"
 
+	"tocsin/shelf"
 	"tocsin/timeline"
 	"tocsin/web"
 )
@@ -64,7 +66,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 		defer queue.Close()
 	}
 
-	w := newWheel(c, store, queue, live, time.Now, log, nil)
+	w := newWheel(c, store, queue, shelf.New(filepath.Dir(store.Path()), log), live, time.Now, log, nil)
 	reading, writing := t.progress("reading events"), t.progress("writing pages and feeds")
 	w.progress = reading.at
 	w.style.Keep = keepForFolder

@@ -150,7 +150,7 @@ func configFaults(err error) []finding {
 }
 
 func checkEvents(ctx context.Context, t *terminal, c *config.Config, paths []string) ([]finding, error) {
-	tl := newTimeline(c)
+	tl := newTimeline(c, nil)
 	bar := t.progress("reading events")
 	defer bar.end()
 	if _, err := tl.Look(ctx, timeline.Where{All: true, Sure: true, Progress: bar.at}); err != nil {

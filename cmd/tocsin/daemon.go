@@ -14,6 +14,7 @@ import (
 
 	"tocsin/config"
 	"tocsin/ledger"
+	"tocsin/shelf"
 	"tocsin/web"
 )
 
@@ -27,6 +28,7 @@ type daemon struct {
 	log     *slog.Logger
 	load    func(check func(c *config.Config, wrong func(key, fault string))) (*config.Config, error)
 	store   *ledger.Store
+	texts   *shelf.Shelf
 	steady  *clock
 	system  *supervisor
 	metrics *metrics

@@ -71,7 +71,7 @@ func readAll(t *testing.T, path string) (text string, public []*event.Event) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tl := newTimeline(c)
+	tl := newTimeline(c, nil)
 	if _, err := tl.Look(t.Context(), timeline.Where{All: true, Sure: true, At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 		Dir: c.Events.Dir, Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay,
 		Rescan: c.Watch.Rescan, Poll: c.Watch.Poll, Await: await, Logger: d.log, Noticed: d.metrics.notice,
 	})
-	w := newWheel(c, d.store, queue, live, d.steady.now, d.log, d.metrics)
+	w := newWheel(c, d.store, queue, d.texts, live, d.steady.now, d.log, d.metrics)
 	if d.dates != nil {
 		w.now = d.dates
 	}

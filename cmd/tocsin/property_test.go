@@ -27,6 +27,7 @@ import (
 	"tocsin/ledger"
 	"tocsin/notify"
 	"tocsin/notify/outbox"
+	"tocsin/shelf"
 	"tocsin/timeline"
 )
 
@@ -549,6 +550,7 @@ type bench struct {
 	config *config.Config
 	store  *ledger.Store
 	outbox *outbox.Outbox
+	texts  *shelf.Shelf
 	count  map[string]int // messages by kind, and moves and turns that told nothing
 }
 
@@ -569,7 +571,7 @@ func newBench(t *testing.T) *bench {
 		s.Name, s.Burst, s.Match.MinImportance = fmt.Sprint("min-", least), 0, least
 		c.Notify.Sinks = append(c.Notify.Sinks, s)
 	}
-	b := &bench{config: &c, count: make(map[string]int)}
+	b := &bench{config: &c, texts: shelf.New(dir, slog.New(slog.DiscardHandler)), count: make(map[string]int)}
 	if b.store, err = ledger.Open(t.Context(), c.Store); err != nil {
 		t.Fatal(err)
 	}
@@ -641,10 +643,10 @@ func (b *bench) begin(t failer) *play {
 
 // start makes a wheel, as a new process does.
 func (p *play) start() {
-	p.wheel = newWheel(p.config, p.store, p.outbox, newGate(), func() time.Time { return p.moment }, slog.New(slog.DiscardHandler), nil)
+	p.wheel = newWheel(p.config, p.store, p.outbox, p.texts, newGate(), func() time.Time { return p.moment }, slog.New(slog.DiscardHandler), nil)
 	p.wheel.timeline = timeline.Empty(timeline.Options{
 		Dir: p.config.Events.Dir, Include: p.config.Events.Include, Reader: event.NewReader(dialect(p.config)),
-		Settle: time.Minute, MaxDelay: time.Hour,
+		Settle: time.Minute, MaxDelay: time.Hour, Shelve: p.texts.Put,
 		Now: func() time.Time {
 			if p.early {
 				return time.Now()

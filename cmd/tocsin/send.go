@@ -89,7 +89,7 @@ func send(ctx context.Context, t *terminal, args []string) error {
 // explain prints which sinks, all of them or those that are named, are told of an
 // event, and why.
 func explain(ctx context.Context, f *flags, c *config.Config, id string, sinks []string) error {
-	tl := newTimeline(c)
+	tl := newTimeline(c, nil)
 	bar := f.t.progress("reading events")
 	if _, err := tl.Look(ctx, timeline.Where{All: true, Sure: true, At: time.Now(), Progress: bar.at}); err != nil {
 		return fmt.Errorf("events.dir: %w", err)

@@ -19,6 +19,7 @@ import (
 	"tocsin/ledger"
 	"tocsin/notify"
 	"tocsin/notify/outbox"
+	"tocsin/shelf"
 	"tocsin/timeline"
 	"tocsin/watch"
 	"tocsin/web"
@@ -77,9 +78,13 @@ type wheel struct {
 // so that an entry is rendered once for all that it stands in.
 const keepForFolder = 384 << 20
 
-// newWheel makes a wheel of a configuration, measured by m if that is not nil. It does
-// no I/O.
-func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, now func() time.Time, log *slog.Logger, m *metrics) *wheel {
+// newWheel makes a wheel of a configuration, measured by m if that is not nil. texts has
+// the texts of events; nil keeps them in memory. It does no I/O.
+func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, texts *shelf.Shelf, live *gate, now func() time.Time, log *slog.Logger, m *metrics) *wheel {
+	var shelve func(*event.Event) *event.Event
+	if texts != nil {
+		shelve = texts.Put
+	}
 	d := dialect(c)
 	style := &feed.Style{
 		Title: c.Site.Title, URL: c.Site.URL, Authority: c.Site.Authority, Language: c.Site.Language,
@@ -96,6 +101,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, n
 		dates: ledger.Options{
 			Authority: c.Site.Authority, Significant: fields(c.Feeds.Significant),
 			Corrections: fields(c.Feeds.Corrections), CorrectWithdrawn: slices.Contains(c.Feeds.Corrections, "withdrawn"),
+			Shelve: shelve,
 		},
 		style:   style,
 		least:   c.Feeds.MinEvents,
@@ -103,7 +109,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, live *gate, n
 		tellAll: c.Notify.FirstRun == "send",
 		hold:    hold{events: c.Watch.Hold.Events, percent: c.Watch.Hold.Percent},
 		store:   s, outbox: o, live: live,
-		timeline: newTimeline(c),
+		timeline: newTimeline(c, shelve),
 		git:      watch.NewGit(c.Events.Dir),
 		site:     web.New(published),
 		unsaved:  make(map[string]bool),
@@ -327,7 +333,12 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	// 4. One transaction for what the world is told and for the telling.
 	var planned []notify.Planned
 	if !first || w.tellAll {
-		planned = notify.Plan(w.rules, w.describe(told), notify.Site{Title: w.style.Title, URL: w.style.URL}, now)
+		noted, err := w.describe(told)
+		if err != nil {
+			w.ledger = nil
+			return nil, err
+		}
+		planned = notify.Plan(w.rules, noted, notify.Site{Title: w.style.Title, URL: w.style.URL}, now)
 	}
 	ping := notify.Planned{}
 	if !first { // whose feeds nobody can have subscribed to
@@ -531,15 +542,19 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notif
 }
 
 // describe adds what messages say beside a change.
-func (w *wheel) describe(told []ledger.Told) []notify.Noted {
+func (w *wheel) describe(told []ledger.Told) ([]notify.Noted, error) {
 	all := make([]notify.Noted, len(told))
 	for i, t := range told {
+		change, err := t.Full()
+		if err != nil {
+			return nil, err
+		}
 		all[i] = notify.Noted{
-			Change: t.Change, URL: w.style.EventPage(t.Event.ID), Feed: w.feedOf(t.Event), EntryID: t.After.EntryID,
+			Change: change, URL: w.style.EventPage(t.Event.ID), Feed: w.feedOf(t.Event), EntryID: t.After.EntryID,
 			Published: t.After.Published, Updated: t.After.Updated,
 		}
 	}
-	return all
+	return all, nil
 }
 
 // feedOf returns the address of the feed that a message of an event offers: that of

@@ -49,10 +49,11 @@ func checkFields(c *config.Config, fault func(field string, index int, what stri
 	}
 }
 
-func newTimeline(c *config.Config) *timeline.Timeline {
+func newTimeline(c *config.Config, shelve func(*event.Event) *event.Event) *timeline.Timeline {
 	return timeline.Empty(timeline.Options{
 		Dir: c.Events.Dir, Include: c.Events.Include, Exclude: c.Events.Exclude, MaxBytes: int(c.Events.MaxBytes),
 		Reader: event.NewReader(dialect(c)), Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay, Now: time.Now,
+		Shelve: shelve,
 	})
 }
 
