@@ -20,8 +20,8 @@ func BenchmarkFolderTurn(b *testing.B) {
 	}
 	u := Update{Events: events, Feeds: s.touched(at)}
 	s.Update(u)
-	d := &Folder{Dir: b.TempDir(), Site: s.Site}
-	if err := d.Write(u, true); err != nil {
+	d := s.folder(b.TempDir())
+	if err := d.p.Write(b.Context(), s.Edition(u, true)); err != nil {
 		b.Fatal(err)
 	}
 	turn := 0
@@ -30,7 +30,7 @@ func BenchmarkFolderTurn(b *testing.B) {
 		u := event(7, turn)
 		u.Feeds = s.touched(at)
 		s.Update(u)
-		if err := d.Write(u, false); err != nil {
+		if err := d.p.Write(b.Context(), s.Edition(u, false)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -354,7 +354,7 @@ func TestFolderTurnByTurn(t *testing.T) {
 		return u
 	}
 	names := []string{"Alpha", "alpha", "Beta", "BETA", "gamma", "Delta", "delta!", "Éta", "theta", "iota", "kappa", "lambda"}
-	turned := &Folder{Dir: t.TempDir(), Site: s.Site}
+	turned := s.folder(t.TempDir())
 	for turn := range 60 {
 		when := at.Add(time.Duration(turn) * time.Hour)
 		id := fmt.Sprintf("event-%d", random.IntN(12))
@@ -372,7 +372,7 @@ func TestFolderTurnByTurn(t *testing.T) {
 			continue
 		}
 		s.asServed(turned.Dir)
-		whole := &Folder{Dir: t.TempDir(), Site: s.Site}
+		whole := s.folder(t.TempDir())
 		s.write(whole, Update{}, true)
 		got, want := tree(t, turned.Dir), tree(t, whole.Dir)
 		if !slices.Equal(slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want))) {

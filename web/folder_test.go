@@ -33,15 +33,28 @@ func tree(t testing.TB, dir string) map[string]fs.FileInfo {
 	return all
 }
 
-func (s *testSite) write(d *Folder, u Update, all bool) {
+// testFolder is a folder that a Publisher of its own writes.
+type testFolder struct {
+	Folder
+	p *Publisher
+}
+
+// folder returns one of the site.
+func (s *testSite) folder(dir string) *testFolder {
+	d := &testFolder{Folder: Folder{Dir: dir}}
+	d.p = &Publisher{Site: s.Site, Place: &d.Folder}
+	return d
+}
+
+func (s *testSite) write(d *testFolder, u Update, all bool) {
 	s.t.Helper()
-	if err := d.Write(u, all); err != nil {
+	if err := d.p.Write(s.t.Context(), s.Edition(u, all)); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 // put publishes u and writes it.
-func (s *testSite) put(d *Folder, u Update) {
+func (s *testSite) put(d *testFolder, u Update) {
 	s.t.Helper()
 	s.Update(u)
 	s.write(d, u, false)
@@ -69,7 +82,7 @@ func (s *testSite) asServed(dir string) {
 func TestFolderIsWhatIsServed(t *testing.T) {
 	s := filled(t, "https://example.org/timeline")
 	outside := t.TempDir()
-	d := &Folder{Dir: filepath.Join(outside, "a", "b", "public"), Site: s.Site}
+	d := s.folder(filepath.Join(outside, "a", "b", "public"))
 	for _, id := range hostile {
 		s.Update(s.set(id, evil+id, "actors: ['../../x', '.', '/']", "x", at))
 	}
@@ -103,7 +116,7 @@ func TestFolderIsWhatIsServed(t *testing.T) {
 // A file that is right already is not touched: it stays the same file.
 func TestFolderWritesWhatDiffers(t *testing.T) {
 	s := filled(t, "https://example.org")
-	d := &Folder{Dir: t.TempDir(), Site: s.Site}
+	d := s.folder(t.TempDir())
 	s.write(d, Update{}, true)
 	before := tree(t, d.Dir)
 	s.write(d, Update{}, true)
@@ -141,7 +154,7 @@ func TestFolderWritesWhatDiffers(t *testing.T) {
 
 func TestFolderForgets(t *testing.T) {
 	s := filled(t, "https://example.org")
-	d := &Folder{Dir: t.TempDir(), Site: s.Site}
+	d := s.folder(t.TempDir())
 	s.put(d, s.set("gone", "Gone", "", "Gone", at))
 	s.write(d, Update{}, true)
 	gone, old := filepath.Join(d.Dir, "events", "gone", "index.html"), filepath.Join(d.Dir, "events", "old", "index.html")
@@ -178,9 +191,9 @@ func TestFolderForgets(t *testing.T) {
 func TestFolderOfFewerFormats(t *testing.T) {
 	s := filled(t, "https://example.org")
 	dir := t.TempDir()
-	s.write(&Folder{Dir: dir, Site: s.Site}, Update{}, true)
+	s.write(s.folder(dir), Update{}, true)
 	s.o.Formats = []feed.Format{feed.JSON}
-	s.write(&Folder{Dir: dir, Site: s.Site}, Update{}, true)
+	s.write(s.folder(dir), Update{}, true)
 	s.asServed(dir)
 	for name := range tree(t, dir) {
 		if strings.HasSuffix(name, ".atom") || strings.HasSuffix(name, ".rss") {
@@ -192,7 +205,7 @@ func TestFolderOfFewerFormats(t *testing.T) {
 // What a killed process was writing is taken away once it is old, and nothing else.
 func TestFolderSweeps(t *testing.T) {
 	s := filled(t, "https://example.org")
-	d := &Folder{Dir: t.TempDir(), Site: s.Site}
+	d := s.folder(t.TempDir())
 	s.write(d, Update{}, true)
 	const young, foreign = "feeds/.tocsin-1", "other/.tocsin-2"
 	for _, name := range []string{young, foreign, ".hidden"} {
@@ -210,7 +223,7 @@ func TestFolderSweeps(t *testing.T) {
 		t.Error("a young file is gone")
 	}
 	d.now = func() time.Time { return time.Now().Add(70 * time.Second) }
-	s.write(d, s.set("a", "A", "", "A", at), false)
+	s.put(d, s.set("a", "A", "", "A", at))
 	if tree(t, d.Dir)[young] == nil {
 		t.Error("a turn that does not write all swept")
 	}
@@ -237,7 +250,7 @@ func TestFolderFault(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&Folder{Dir: filepath.Join(file, "x"), Site: s.Site}).Write(Update{}, true); err == nil || !strings.HasPrefix(err.Error(), "static folder: ") {
+	if err := s.folder(filepath.Join(file, "x")).p.Write(t.Context(), s.Edition(Update{}, true)); err == nil || !strings.HasPrefix(err.Error(), "static folder: ") {
 		t.Errorf("error %v", err)
 	}
 }

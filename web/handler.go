@@ -119,15 +119,19 @@ func documentHeaders(doc *document) http.Header {
 	h := make(http.Header)
 	pageHeaders(h)
 	h.Set("Content-Type", doc.mime)
-	h.Set("Cache-Control", pageCache)
-	switch doc.mime {
-	case opmlType:
-		h.Set("Cache-Control", feedCache)
-	case htmlType:
-	default:
-		h.Set("Cache-Control", fixedCache)
-	}
+	h.Set("Cache-Control", documentCache(doc.mime))
 	return h
+}
+
+// documentCache is how long caches keep a document of a media type.
+func documentCache(mime string) string {
+	switch mime {
+	case opmlType:
+		return feedCache
+	case htmlType:
+		return pageCache
+	}
+	return fixedCache
 }
 
 func (s *Site) send(w http.ResponseWriter, r *http.Request, m *variant) {

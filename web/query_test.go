@@ -293,11 +293,11 @@ func TestNewNames(t *testing.T) {
 func TestFolderArchives(t *testing.T) {
 	s := queried(t)
 	s.style.MaxEntries = 1
-	d := &Folder{Dir: t.TempDir(), Site: s.Site}
+	d := s.folder(t.TempDir())
 	write := func(u Update, all bool) {
 		t.Helper()
 		s.Update(u)
-		if err := d.Write(u, all); err != nil {
+		if err := d.p.Write(t.Context(), s.Edition(u, all)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -342,8 +342,8 @@ func TestFolderArchives(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d.Dir, "feeds/tags/long/archive/0000.atom"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	again := &Folder{Dir: d.Dir, Site: s.Site}
-	if err := again.Write(Update{}, true); err != nil {
+	again := s.folder(d.Dir)
+	if err := again.p.Write(t.Context(), s.Edition(Update{}, true)); err != nil {
 		t.Fatal(err)
 	}
 	check("by a new process")

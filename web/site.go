@@ -6,9 +6,9 @@
 // made, and compressed, when they are first asked for, by one request however
 // many ask, and kept for a while (variant.go). Pages and lists are made by
 // templates when they are asked for, and kept until the next Update (page.go,
-// lists.go, build.go). Folder writes all of it as files, at the same paths
-// and with the same bytes (folder.go). Admin is the operator's own listener
-// (admin.go).
+// lists.go, build.go). Publisher puts all of it somewhere as files, at
+// the same paths and with the same bytes (publish.go): into a Folder (folder.go), or
+// another Place. Admin is the operator's own listener (admin.go).
 //
 // Absolute links come from the configuration, never from a request.
 package web
@@ -202,14 +202,6 @@ func (s *Site) allEvents() []*feed.Entry {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return slices.Collect(maps.Values(s.events))
-}
-
-// allMoved returns the paths of the pages that moved or are withdrawn, in no
-// order.
-func (s *Site) allMoved() []string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return slices.Collect(maps.Keys(s.moved))
 }
 
 // Feeds returns how many feeds there are.

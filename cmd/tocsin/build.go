@@ -70,10 +70,11 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	reading, writing := t.progress("reading events"), t.progress("writing pages and feeds")
 	w.progress = reading.at
 	w.style.Keep = keepForFolder
-	w.folder = &web.Folder{Dir: *out, Site: w.site, Progress: func(done, all int) {
+	p := &web.Publisher{Site: w.site, Place: &web.Folder{Dir: *out}, Progress: func(done, all int) {
 		reading.end()
 		writing.at(done, all)
 	}}
+	w.publish = p.Write
 	if err := w.load(ctx); err != nil {
 		return err
 	}

@@ -49,7 +49,8 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 	}
 	if c.Feeds.Dir != "" {
 		w.style.Keep = keepForFolder
-		w.folder = &web.Folder{Dir: c.Feeds.Dir, Site: w.site, Progress: func(int, int) { d.system.alive() }}
+		p := &web.Publisher{Site: w.site, Place: &web.Folder{Dir: c.Feeds.Dir}, Progress: func(int, int) { d.system.alive() }}
+		w.publish = p.Write
 	}
 	w.alive, w.beat = d.system.alive, min(w.beat, d.system.every())
 	w.status = func(ctx context.Context) {

@@ -47,7 +47,7 @@ type wheel struct {
 	timeline *timeline.Timeline
 	git      *watch.Git // of the events folder
 	site     *web.Site
-	folder   *web.Folder // nil: none
+	publish  func(ctx context.Context, e *web.Edition) error // as files; nil: nowhere
 	progress func(done, all int)
 	metrics  *metrics // nil: nobody measures
 	alive    func()   // called while the work goes on, also from other goroutines
@@ -355,8 +355,8 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 
 	// 5. The new bytes go live, then to the static folder, then the hub is told.
 	w.site.Update(update)
-	if w.folder != nil {
-		if err := w.folder.Write(update, w.owed); err != nil {
+	if w.publish != nil {
+		if err := w.publish(ctx, w.site.Edition(update, w.owed)); err != nil {
 			w.owed = true
 			return nil, err
 		}
