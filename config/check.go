@@ -29,6 +29,7 @@ import (
 var (
 	formats     = []string{"atom", "rss", "json"}
 	contents    = []string{"full", "summary"}
+	written     = []string{"all", "feeds"}
 	significant = []string{"title", "date", "importance", "status", "location", "tags", "actors", "sources", "body"}
 	corrections = append(slices.Clone(significant), "withdrawn")
 	levels      = []string{"error", "warning", "off"}
@@ -267,6 +268,7 @@ func (f *Feeds) check(d *decoder) {
 	}
 	d.one("feeds.content", f.Content, contents)
 	d.file("feeds.dir", f.Dir, "object storage is")
+	d.one("feeds.write", f.Write, written)
 	d.subset("feeds.significant", f.Significant, significant)
 	d.subset("feeds.corrections", f.Corrections, corrections)
 	f.checkHub(d, "feeds.hub")

@@ -232,6 +232,10 @@ type Feeds struct {
 	// Default: empty, none. A URL (s3://…) is refused in this version.
 	Dir string `yaml:"dir"`
 
+	// Write is what is written into Dir: all, or feeds, which are these and the list
+	// of them alone. Default: all.
+	Write string `yaml:"write"`
+
 	// Significant are the fields whose change moves an entry's updated time:
 	// some of title, date, importance, status, location, tags, actors, sources,
 	// body. Default: title, date, importance, status, body.
@@ -486,6 +490,7 @@ func Default() Config {
 			Window:      14 * 24 * time.Hour,
 			MinEvents:   1,
 			Content:     "full",
+			Write:       "all",
 			Significant: []string{"title", "date", "importance", "status", "body"},
 			Corrections: []string{"title", "date", "status", "withdrawn"},
 		},

@@ -113,6 +113,46 @@ func TestFolderIsWhatIsServed(t *testing.T) {
 	}
 }
 
+// Without pages a folder has the feeds and the list of them, and what else is in it
+// stays as it is.
+func TestFolderOfFeedsAlone(t *testing.T) {
+	s := filled(t, "https://example.org")
+	d := s.folder(t.TempDir())
+	d.p.FeedsAlone = true
+	if err := os.WriteFile(filepath.Join(d.Dir, "index.html"), []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.write(d, Update{}, true)
+	s.put(d, s.set("other", "Other", "tags: [Other]", "Other", at.Add(time.Hour)))
+	files := tree(t, d.Dir)
+	for _, name := range []string{"feeds.opml", "feeds/all.atom", "feeds/tags/other.json", "feeds/tags/supreme-court.rss"} {
+		if files[name] == nil {
+			t.Errorf("no %s", name)
+		}
+	}
+	for name := range files {
+		if name != "index.html" && name != "feeds.opml" && !strings.HasPrefix(name, "feeds/") {
+			t.Errorf("%s was written", name)
+		}
+	}
+	if page, err := os.ReadFile(filepath.Join(d.Dir, "index.html")); err != nil || string(page) != "mine" {
+		t.Errorf("the page is %q now, %v", page, err)
+	}
+	if list, err := os.ReadFile(filepath.Join(d.Dir, "feeds.opml")); err != nil || !strings.Contains(string(list), "/feeds/tags/other.atom") {
+		t.Errorf("the list is %s, %v", list, err)
+	}
+	// They are the same bytes as beside pages.
+	e := s.folder(t.TempDir())
+	s.write(e, Update{}, true)
+	for name := range files {
+		a, err := os.ReadFile(filepath.Join(d.Dir, name))
+		b, berr := os.ReadFile(filepath.Join(e.Dir, name))
+		if name != "index.html" && (err != nil || berr != nil || string(a) != string(b)) {
+			t.Errorf("%s is another file without pages; %v, %v", name, err, berr)
+		}
+	}
+}
+
 // A file that is right already is not touched: it stays the same file.
 func TestFolderWritesWhatDiffers(t *testing.T) {
 	s := filled(t, "https://example.org")

@@ -104,6 +104,9 @@ var ErrOvertaken = errors.New("an event was withdrawn while its page was being p
 type Publisher struct {
 	Site  *Site
 	Place Place
+	// FeedsAlone leaves out all but the feeds and the list of them. Pages that are
+	// there already are left alone.
+	FeedsAlone bool
 	// Progress, if not nil, is called with the number of pages and feeds put so far
 	// and in all.
 	Progress func(done, all int)
@@ -143,7 +146,7 @@ func (p *Publisher) Write(ctx context.Context, e *Edition) error {
 	if err := step(len(feeds), func(i int) error { return w.progress(w.place(ctx, feeds[i])) }); err != nil {
 		return err
 	}
-	if e.all {
+	if e.all && !p.FeedsAlone {
 		w.parts()
 	}
 	// An archive that is no more names pages that are no more.
@@ -235,6 +238,10 @@ type writing struct {
 // documents returns the paths of all documents of the edition.
 func (w *writing) documents() map[string]bool {
 	paths := make(map[string]bool)
+	if w.p.FeedsAlone {
+		paths["feeds.opml"] = true
+		return paths
+	}
 	event := func(path string) {
 		paths["events/"+path+"/"] = true
 		paths["events/"+path+"/feeds.opml"] = true

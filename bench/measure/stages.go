@@ -23,13 +23,24 @@ func cold(ctx context.Context, b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := finish(ctx, b.dir, b.tocsin, "build", "-config", config, "-out", filepath.Join(b.dir, "built", "out"))
+	s, err := finish(ctx, b.dir, b.tocsin, "build", "-config", config, "-feeds", "-out", filepath.Join(b.dir, "built", "feeds"))
 	if err != nil {
 		return nil, err
 	}
-	all := s.results("cold build", "tocsin")
+	all := s.results("cold build of feeds", "tocsin")
 	peers, err := b.buildByPeers(ctx)
-	return append(all, peers...), err
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, peers...)
+	if err := os.RemoveAll(filepath.Dir(config)); err != nil {
+		return nil, err
+	}
+	if config, err = b.configure("built", ""); err != nil {
+		return nil, err
+	}
+	s, err = finish(ctx, b.dir, b.tocsin, "build", "-config", config, "-out", filepath.Join(b.dir, "built", "out"))
+	return append(all, s.results("cold build of feeds and pages", "tocsin")...), err
 }
 
 // warm builds again what is built, and starts the daemon on what is known.

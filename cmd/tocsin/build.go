@@ -26,10 +26,11 @@ type built struct {
 // out is entered with its deliveries, as the daemon would have, and these wait
 // for the daemon; so no change is lost to a build.
 func build(ctx context.Context, t *terminal, args []string) error {
-	f := newFlags(t, "build", "[-config FILE] [-out DIR]",
+	f := newFlags(t, "build", "[-config FILE] [-out DIR] [-feeds]",
 		"Writes all feeds and pages into a folder, once. It notifies nobody; what is new\nwaits in the queue for the daemon.")
 	f.withJSON()
 	out := f.String("out", "", "write into the folder `DIR` (default feeds.dir)")
+	alone := f.Bool("feeds", false, "write the feeds alone, and no pages (also: feeds.write)")
 	if err := f.parseFlags(args); err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	reading, writing := t.progress("reading events"), t.progress("writing pages and feeds")
 	w.progress = reading.at
 	w.style.Keep = keepForFolder
-	p := &web.Publisher{Site: w.site, Place: &web.Folder{Dir: *out}, Progress: func(done, all int) {
+	p := &web.Publisher{Site: w.site, Place: &web.Folder{Dir: *out}, FeedsAlone: *alone || c.Feeds.Write == "feeds", Progress: func(done, all int) {
 		reading.end()
 		writing.at(done, all)
 	}}

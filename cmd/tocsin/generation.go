@@ -49,7 +49,7 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 	}
 	if c.Feeds.Dir != "" {
 		w.style.Keep = keepForFolder
-		p := &web.Publisher{Site: w.site, Place: &web.Folder{Dir: c.Feeds.Dir}, Progress: func(int, int) { d.system.alive() }}
+		p := &web.Publisher{Site: w.site, Place: &web.Folder{Dir: c.Feeds.Dir}, FeedsAlone: c.Feeds.Write == "feeds", Progress: func(int, int) { d.system.alive() }}
 		w.publish = p.Write
 	}
 	w.alive, w.beat = d.system.alive, min(w.beat, d.system.every())

@@ -29,7 +29,8 @@ const version = "0.1.0"
 const usage = `Usage:
     tocsin init    [-o FILE] DIR               a configuration for a folder of Markdown
     tocsin serve   [-config FILE]              watch, publish, notify, serve
-    tocsin build   [-config FILE] [-out DIR]   feeds and pages into a folder, once
+    tocsin build   [-config FILE] [-out DIR] [-feeds]
+                                               feeds and pages into a folder, once
     tocsin check   [-config FILE] [PATH...]    faults in events and configuration
     tocsin send    [-config FILE] SINK         a test message to one sink
     tocsin deliveries [-config FILE] list|show ID|retry ID|cancel ID
