@@ -6,55 +6,63 @@ import (
 	"strings"
 )
 
-type opml struct {
-	XMLName xml.Name      `xml:"opml"`
-	Version string        `xml:"version,attr"`
-	Title   string        `xml:"head>title"`
-	Body    []opmlOutline `xml:"body>outline"`
-}
-
-type opmlOutline struct {
-	Text     string        `xml:"text,attr"`
-	Title    string        `xml:"title,attr"`
-	Type     string        `xml:"type,attr,omitempty"`
-	XMLURL   string        `xml:"xmlUrl,attr,omitempty"`
-	HTMLURL  string        `xml:"htmlUrl,attr,omitempty"`
-	Outlines []opmlOutline `xml:"outline"`
-}
-
 // OPML lists feeds in the given format (OPML 2.0, subscription lists): those of
 // tags and of actors in a group each, in the order given; of these only such that
-// have events.
-func OPML(s *Style, feeds []*Feed, format Format) ([]byte, error) {
-	x := opml{Version: "2.0", Title: s.Title}
-	groups := map[string]*opmlOutline{
-		"tags":   {Text: "Tags", Title: "Tags"},
-		"actors": {Text: "Actors", Title: "Actors"},
-	}
+// have events. Each page has such a list, so it is written element by element, which
+// takes a tenth of the time of encoding/xml.
+func OPML(s *Style, feeds []*Feed, format Format) []byte {
+	var own, tags, actors []*Feed
 	for _, f := range feeds {
 		if f.Empty() {
 			continue // it may be gone before long
 		}
-		o := opmlOutline{Text: f.Title, Title: f.Title, Type: "rss", XMLURL: f.URL(format), HTMLURL: f.Page}
-		kind, _, _ := strings.Cut(f.Path, "/")
-		if g := groups[kind]; g != nil {
-			g.Outlines = append(g.Outlines, o)
-		} else {
-			x.Body = append(x.Body, o)
-		}
-	}
-	for _, kind := range []string{"tags", "actors"} {
-		if g := groups[kind]; len(g.Outlines) > 0 {
-			x.Body = append(x.Body, *g)
+		switch kind, _, _ := strings.Cut(f.Path, "/"); kind {
+		case "tags":
+			tags = append(tags, f)
+		case "actors":
+			actors = append(actors, f)
+		default:
+			own = append(own, f)
 		}
 	}
 	var b bytes.Buffer
-	b.WriteString(xml.Header)
-	enc := xml.NewEncoder(&b)
-	enc.Indent("", "  ")
-	if err := enc.Encode(x); err != nil {
-		return nil, err
+	text := func(s string) { _ = xml.EscapeText(&b, []byte(s)) } // a Buffer takes everything
+	attr := func(name, value string) {
+		b.WriteString(" " + name + `="`)
+		text(value)
+		b.WriteByte('"')
 	}
-	b.WriteByte('\n')
-	return b.Bytes(), nil
+	outlines := func(indent string, feeds []*Feed) {
+		for _, f := range feeds {
+			b.WriteString(indent + "<outline")
+			attr("text", f.Title)
+			attr("title", f.Title)
+			attr("type", "rss")
+			attr("xmlUrl", f.URL(format))
+			attr("htmlUrl", f.Page)
+			b.WriteString("></outline>")
+		}
+	}
+	b.WriteString(xml.Header + "<opml version=\"2.0\">\n  <head>\n    <title>")
+	text(s.Title)
+	b.WriteString("</title>\n  </head>\n  <body>")
+	outlines("\n    ", own)
+	for _, g := range []struct {
+		name  string
+		feeds []*Feed
+	}{{"Tags", tags}, {"Actors", actors}} {
+		if len(g.feeds) > 0 {
+			b.WriteString("\n    <outline")
+			attr("text", g.name)
+			attr("title", g.name)
+			b.WriteByte('>')
+			outlines("\n      ", g.feeds)
+			b.WriteString("\n    </outline>")
+		}
+	}
+	if len(own)+len(tags)+len(actors) > 0 {
+		b.WriteString("\n  ")
+	}
+	b.WriteString("</body>\n</opml>\n")
+	return b.Bytes()
 }

@@ -17,8 +17,7 @@ import (
 
 // opml lists feeds for a reader's import.
 func (s *Site) opml(feeds []*feed.Feed) (*document, error) {
-	body, err := feed.OPML(s.o.Style, feeds, s.o.Formats[0])
-	return &document{status: http.StatusOK, mime: opmlType, body: body}, err
+	return &document{status: http.StatusOK, mime: opmlType, body: feed.OPML(s.o.Style, feeds, s.o.Formats[0])}, nil
 }
 
 // topicOPML lists all feeds of a kind, or that of one topic and of those beside

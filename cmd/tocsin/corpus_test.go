@@ -143,14 +143,19 @@ func BenchmarkBuild(b *testing.B) {
 	if err := os.CopyFS(r.events, os.DirFS(source)); err != nil {
 		b.Fatal(err)
 	}
-	for b.Loop() {
-		for _, dir := range []string{"state", "out"} {
-			if err := os.RemoveAll(filepath.Join(r.dir, dir)); err != nil {
-				b.Fatal(err)
+	for _, args := range [][]string{{"build"}, {"build", "-feeds"}} {
+		b.Run(strings.Join(args, ""), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, dir := range []string{"state", "out"} {
+					if err := os.RemoveAll(filepath.Join(r.dir, dir)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if out, errout, code := r.command(slices.Concat(args, []string{"-out", filepath.Join(r.dir, "out")})...); code != exitDone {
+					b.Fatalf("build: %d\n%s%s", code, out, errout)
+				}
 			}
-		}
-		if out, errout, code := r.command("build", "-out", filepath.Join(r.dir, "out")); code != exitDone {
-			b.Fatalf("build: %d\n%s%s", code, out, errout)
-		}
+		})
 	}
 }
