@@ -39,10 +39,9 @@ func (s *Site) topicOPML(kind timeline.TopicKind, slug string) (*document, error
 		return s.missing(http.StatusNotFound, string(kind)+"/"+slug)
 	}
 	feeds := []*feed.Feed{f}
-	for _, k := range []timeline.TopicKind{timeline.Tag, timeline.Actor} {
-		for _, l := range s.beside(f, k) {
-			feeds = append(feeds, s.as(s.Feed(l.path), l.Name))
-		}
+	tags, actors := s.beside(f)
+	for _, l := range slices.Concat(tags, actors) {
+		feeds = append(feeds, s.as(s.Feed(l.path), l.Name))
 	}
 	return s.opml(feeds)
 }

@@ -151,8 +151,13 @@ type pageData struct {
 
 	Build *buildForm
 
+	Same *same
 	site *Site
 }
+
+// same is what stands in many pages, letter by letter: of all of them, or of those
+// that one entry of the navigation is for.
+type same struct{ Icons, FindScript, CopyScript, Top, End template.HTML }
 
 // feedLink is a feed in one format.
 type feedLink struct {
@@ -167,24 +172,66 @@ type topicLink struct {
 	path       string
 }
 
-// Item is the link in a list of them. Pages have dozens, and templates are slow at
-// small parts.
-func (l topicLink) Item() template.HTML {
-	name, count := template.HTMLEscapeString(l.Name), ""
-	if l.Count > 0 {
-		count = ` <span class="count">` + strconv.Itoa(l.Count) + `<span class="vh"> events</span></span>`
+// topicList is a list of links to topics. A page has dozens, and templates are slow at
+// small parts: what is made of these here takes a tenth of the time.
+func topicList(links []topicLink) template.HTML {
+	var b strings.Builder
+	b.WriteString("<ul class=\"topics\">\n")
+	for _, l := range links {
+		name := template.HTMLEscapeString(l.Name)
+		if l.Page == "" {
+			b.WriteString("<li><bdi>" + name + "</bdi>")
+		} else {
+			b.WriteString(`<li><a href="` + template.HTMLEscapeString(l.Page) + `" dir="auto">` + name + "</a>")
+		}
+		if l.Count > 0 {
+			b.WriteString(` <span class="count">` + strconv.Itoa(l.Count) + `<span class="vh"> events</span></span>`)
+		}
+		b.WriteString("</li>\n")
 	}
-	if l.Page == "" {
-		return template.HTML("<li><bdi>" + name + "</bdi>" + count + "</li>")
+	b.WriteString("</ul>")
+	return template.HTML(b.String())
+}
+
+// AlternateLinks are the feeds of Alternates, for the head of the page.
+func (d pageData) AlternateLinks() template.HTML {
+	var b strings.Builder
+	for _, l := range d.Alternates {
+		b.WriteString(`<link rel="alternate" type="` + l.Type + `" title="` + template.HTMLEscapeString(level(l.Title)) +
+			`" href="` + template.HTMLEscapeString(l.URL) + "\">\n")
 	}
-	return template.HTML(`<li><a href="` + template.HTMLEscapeString(l.Page) + `" dir="auto">` + name + "</a>" + count + "</li>")
+	return template.HTML(b.String())
+}
+
+// FollowLinks are the addresses of Follow in a line.
+func (d pageData) FollowLinks() template.HTML {
+	var b strings.Builder
+	for i, l := range d.Follow {
+		if i > 0 {
+			b.WriteString(" · ")
+		}
+		b.WriteString(`<a href="` + template.HTMLEscapeString(l.URL) + `" type="` + l.Type + `">` + l.Name + "</a>")
+	}
+	return template.HTML(b.String())
+}
+
+// List is the list of Entries.
+func (d pageData) List() (template.HTML, error) {
+	var b strings.Builder
+	b.WriteString("<ol class=\"entries\">\n")
+	for _, n := range d.Entries {
+		item, err := d.site.item(n)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(item)
+	}
+	b.WriteString("</ol>")
+	return template.HTML(b.String()), nil
 }
 
 // Local is Site.local.
 func (d pageData) Local(address string) string { return d.site.local(address) }
-
-// Item is an entry in a list of them.
-func (d pageData) Item(n *feed.Entry) (template.HTML, error) { return d.site.item(n) }
 
 // Canonical is the page's own address.
 func (d pageData) Canonical() string {
@@ -226,7 +273,7 @@ func fieldName(f event.Field) string {
 func templates() (map[string]*template.Template, error) {
 	pages := make(map[string]*template.Template)
 	for _, name := range []string{"home", "topic", "topics", "event", "missing", "find", "build"} {
-		t, err := template.New(name).Funcs(template.FuncMap{"level": level, "fieldname": fieldName}).ParseFS(files, "page/layout.html", "page/"+name+".html")
+		t, err := template.New(name).Funcs(template.FuncMap{"level": level, "fieldname": fieldName, "topiclist": topicList}).ParseFS(files, "page/layout.html", "page/"+name+".html")
 		if err != nil {
 			return nil, err
 		}
@@ -283,6 +330,9 @@ func (s *Site) render(status int, name string, d pageData) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.Same, err = s.same(pages[name], d); err != nil {
+		return nil, fmt.Errorf("page %s: %w", name, err)
+	}
 	var b bytes.Buffer
 	if err := pages[name].ExecuteTemplate(&b, "layout", d); err != nil {
 		return nil, fmt.Errorf("page %s: %w", name, err)
@@ -290,9 +340,35 @@ func (s *Site) render(status int, name string, d pageData) (*document, error) {
 	return &document{status: status, mime: htmlType, body: b.Bytes()}, nil
 }
 
+// same returns what a page has in common with others. It depends on the configuration
+// and on which entry of the navigation is the page's own.
+func (s *Site) same(page *template.Template, d pageData) (*same, error) {
+	d = pageData{Site: d.Site, Home: d.Home, Here: d.Here, Formats: d.Formats}
+	switch d.Here {
+	case "", "tags/", "actors/", "find/", "build/":
+	default:
+		d.Here = "elsewhere"
+	}
+	if kept, ok := s.sames.Load(d.Here); ok {
+		return kept.(*same), nil
+	}
+	made := &same{}
+	for name, part := range map[string]*template.HTML{
+		"icons": &made.Icons, "findscript": &made.FindScript, "copyscript": &made.CopyScript, "top": &made.Top, "end": &made.End,
+	} {
+		var b strings.Builder
+		if err := page.ExecuteTemplate(&b, name, d); err != nil {
+			return nil, err
+		}
+		*part = template.HTML(b.String())
+	}
+	s.sames.Store(d.Here, made)
+	return made, nil
+}
+
 // item makes an entry's item in lists; many pages have the same.
-func (s *Site) item(n *feed.Entry) (template.HTML, error) {
-	html, err := n.Kept("item", func() (string, error) {
+func (s *Site) item(n *feed.Entry) (string, error) {
+	return n.Kept("item", func() (string, error) {
 		pages, err := s.pages()
 		if err != nil {
 			return "", err
@@ -304,7 +380,6 @@ func (s *Site) item(n *feed.Entry) (template.HTML, error) {
 		}{n, s.local(n.URL())})
 		return b.String(), err
 	})
-	return template.HTML(html), err
 }
 
 func (s *Site) home() (*document, error) {
@@ -381,7 +456,7 @@ func (s *Site) topicPage(kind timeline.TopicKind, slug string) (*document, error
 	d := s.data(path+"/", f.Name, f)
 	d.About = f.Description
 	d.Entries, d.Total = f.Entries, f.Total
-	d.Tags, d.Actors = s.beside(f, timeline.Tag), s.beside(f, timeline.Actor)
+	d.Tags, d.Actors = s.beside(f)
 	if f.Total > 0 {
 		d.OPML = d.here() + "feeds.opml"
 	}
@@ -392,56 +467,69 @@ func (s *Site) topicPage(kind timeline.TopicKind, slug string) (*document, error
 	return doc, err
 }
 
-// beside links to the topics of a kind that most often stand with a feed's own
+// beside links to the tags and to the actors that most often stand with a feed's own
 // in its entries, under the name that these use. Only the feed itself is asked
 // for names: a page changes with its feed and with nothing else.
-func (s *Site) beside(f *feed.Feed, kind timeline.TopicKind) []topicLink {
+func (s *Site) beside(f *feed.Feed) (tags, actors []topicLink) {
+	type spelling struct {
+		name  string
+		count int
+	}
 	type tally struct {
+		kind  timeline.TopicKind
 		slug  string
 		count int
-		names map[string]int
+		names []spelling
 	}
-	tallies := make(map[string]*tally)
+	type slugOf struct {
+		kind timeline.TopicKind
+		slug string
+	}
+	kind, slug, _ := strings.Cut(f.Path, "/")
+	own := slugOf{timeline.TopicKind(kind), slug}
+	tallies := make(map[slugOf]*tally)
+	var all []*tally
 	for _, n := range f.Entries {
 		if n.Correction != nil {
 			continue // the event's own entry counts
 		}
 		for _, t := range n.Topics {
-			if t.Kind != kind || string(kind)+"/"+t.Slug == f.Path {
+			key := slugOf{t.Kind, t.Slug}
+			if key == own {
 				continue
 			}
-			c := tallies[t.Slug]
+			c := tallies[key]
 			if c == nil {
-				c = &tally{slug: t.Slug, names: make(map[string]int)}
-				tallies[t.Slug] = c
+				c = &tally{kind: t.Kind, slug: t.Slug}
+				tallies[key] = c
+				all = append(all, c)
 			}
 			c.count++
-			c.names[t.Name]++
+			i := slices.IndexFunc(c.names, func(n spelling) bool { return n.name == t.Name })
+			if i < 0 {
+				i = len(c.names)
+				c.names = append(c.names, spelling{name: t.Name})
+			}
+			c.names[i].count++
 		}
-	}
-	var all []*tally
-	for _, c := range tallies {
-		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b *tally) int { return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.slug, b.slug)) })
-	var links []topicLink
 	for _, c := range all {
-		if len(links) == related {
-			break
+		links := &tags
+		if c.kind == timeline.Actor {
+			links = &actors
 		}
-		g := s.Feed(string(kind) + "/" + c.slug)
+		if len(*links) == related {
+			continue
+		}
+		g := s.Feed(string(c.kind) + "/" + c.slug)
 		if g == nil {
 			continue
 		}
-		best := ""
-		for n, count := range c.names {
-			if best == "" || count > c.names[best] || count == c.names[best] && n < best {
-				best = n
-			}
-		}
-		links = append(links, topicLink{Name: best, Page: s.local(g.Page), Kind: kind, path: g.Path})
+		best := slices.MinFunc(c.names, func(a, b spelling) int { return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.name, b.name)) })
+		*links = append(*links, topicLink{Name: best.name, Page: s.local(g.Page), Kind: c.kind, path: g.Path})
 	}
-	return links
+	return tags, actors
 }
 
 // eventAt returns the entry of the event whose page is at a path below events/.
