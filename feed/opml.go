@@ -27,22 +27,22 @@ func OPML(s *Style, feeds []*Feed, format Format) []byte {
 	}
 	var b bytes.Buffer
 	text := func(s string) { _ = xml.EscapeText(&b, []byte(s)) } // a Buffer takes everything
-	attr := func(name, value string) {
-		b.WriteString(" " + name + `="`)
-		text(value)
-		b.WriteByte('"')
-	}
 	outlines := func(indent string, feeds []*Feed) {
 		for _, f := range feeds {
-			b.WriteString(indent + "<outline")
-			attr("text", f.Title)
-			attr("title", f.Title)
-			attr("type", "rss")
-			attr("xmlUrl", f.URL(format))
-			attr("htmlUrl", f.Page)
-			b.WriteString("></outline>")
+			b.WriteString(indent + `<outline text="`)
+			begin := b.Len()
+			text(f.Title)
+			title := b.Bytes()[begin:]
+			b.WriteString(`" title="`)
+			b.Write(title)
+			b.WriteString(`" type="rss" xmlUrl="`)
+			text(f.URL(format))
+			b.WriteString(`" htmlUrl="`)
+			text(f.Page)
+			b.WriteString(`"></outline>`)
 		}
 	}
+	b.Grow(300 * (1 + len(own) + len(tags) + len(actors)))
 	b.WriteString(xml.Header + "<opml version=\"2.0\">\n  <head>\n    <title>")
 	text(s.Title)
 	b.WriteString("</title>\n  </head>\n  <body>")
@@ -52,10 +52,7 @@ func OPML(s *Style, feeds []*Feed, format Format) []byte {
 		feeds []*Feed
 	}{{"Tags", tags}, {"Actors", actors}} {
 		if len(g.feeds) > 0 {
-			b.WriteString("\n    <outline")
-			attr("text", g.name)
-			attr("title", g.name)
-			b.WriteByte('>')
+			b.WriteString("\n    <outline text=\"" + g.name + `" title="` + g.name + `">`)
 			outlines("\n      ", g.feeds)
 			b.WriteString("\n    </outline>")
 		}

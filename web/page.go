@@ -157,7 +157,7 @@ type pageData struct {
 
 // same is what stands in many pages, letter by letter: of all of them, or of those
 // that one entry of the navigation is for.
-type same struct{ Icons, FindScript, CopyScript, Top, End template.HTML }
+type same struct{ Begin, Icons, FindScript, CopyScript, Top, End template.HTML }
 
 // feedLink is a feed in one format.
 type feedLink struct {
@@ -193,14 +193,43 @@ func topicList(links []topicLink) template.HTML {
 	return template.HTML(b.String())
 }
 
-// AlternateLinks are the feeds of Alternates, for the head of the page.
-func (d pageData) AlternateLinks() template.HTML {
+// Head is what the head of the page has of its own: title, description, address, feeds.
+func (d pageData) Head() template.HTML {
 	var b strings.Builder
+	b.WriteString("<title>")
+	if d.Title != d.Site.Title {
+		b.WriteString(template.HTMLEscapeString(level(d.Title)) + " – ")
+	}
+	b.WriteString(template.HTMLEscapeString(level(d.Site.Title)) + "</title>\n")
+	if d.About != "" {
+		b.WriteString(`<meta name="description" content="` + template.HTMLEscapeString(level(d.About)) + "\">\n")
+	}
+	if d.NoIndex {
+		b.WriteString("<meta name=\"robots\" content=\"noindex\">\n")
+	} else {
+		b.WriteString(`<link rel="canonical" href="` + template.HTMLEscapeString(d.canonical()) + "\">\n")
+	}
+	b.WriteString(string(d.Same.Icons))
 	for _, l := range d.Alternates {
 		b.WriteString(`<link rel="alternate" type="` + l.Type + `" title="` + template.HTMLEscapeString(level(l.Title)) +
 			`" href="` + template.HTMLEscapeString(l.URL) + "\">\n")
 	}
+	if d.Script {
+		b.WriteString(string(d.Same.FindScript))
+	}
+	if d.Follow != nil {
+		b.WriteString(string(d.Same.CopyScript))
+	}
 	return template.HTML(b.String())
+}
+
+// Address is the address of a feed, to be copied.
+func (l feedLink) Address() template.HTML {
+	url := template.HTMLEscapeString(l.URL)
+	return template.HTML(`<div class="address">
+<code class="url">` + url + `</code>
+<button class="copy" type="button" data-copy="` + url + `" hidden>Copy<span class="vh"> the ` + l.Name + ` address</span></button>
+</div>`)
 }
 
 // FollowLinks are the addresses of Follow in a line.
@@ -233,8 +262,8 @@ func (d pageData) List() (template.HTML, error) {
 // Local is Site.local.
 func (d pageData) Local(address string) string { return d.site.local(address) }
 
-// Canonical is the page's own address.
-func (d pageData) Canonical() string {
+// canonical is the page's own address.
+func (d pageData) canonical() string {
 	if d.Entry != nil {
 		return d.Entry.URL()
 	}
@@ -333,11 +362,16 @@ func (s *Site) render(status int, name string, d pageData) (*document, error) {
 	if d.Same, err = s.same(pages[name], d); err != nil {
 		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
-	var b bytes.Buffer
-	if err := pages[name].ExecuteTemplate(&b, "layout", d); err != nil {
+	b, _ := s.buffers.Get().(*bytes.Buffer)
+	if b == nil {
+		b = new(bytes.Buffer)
+	}
+	defer s.buffers.Put(b)
+	b.Reset()
+	if err := pages[name].ExecuteTemplate(b, "layout", d); err != nil {
 		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
-	return &document{status: status, mime: htmlType, body: b.Bytes()}, nil
+	return &document{status: status, mime: htmlType, body: bytes.Clone(b.Bytes())}, nil
 }
 
 // same returns what a page has in common with others. It depends on the configuration
@@ -354,7 +388,7 @@ func (s *Site) same(page *template.Template, d pageData) (*same, error) {
 	}
 	made := &same{}
 	for name, part := range map[string]*template.HTML{
-		"icons": &made.Icons, "findscript": &made.FindScript, "copyscript": &made.CopyScript, "top": &made.Top, "end": &made.End,
+		"begin": &made.Begin, "icons": &made.Icons, "findscript": &made.FindScript, "copyscript": &made.CopyScript, "top": &made.Top, "end": &made.End,
 	} {
 		var b strings.Builder
 		if err := page.ExecuteTemplate(&b, name, d); err != nil {

@@ -72,7 +72,8 @@ type Site struct {
 	queries  *lru.Cache[string, *reply] // by canonical query
 	making   singleflight.Group
 	pages    func() (map[string]*template.Template, error)
-	sames    sync.Map // *same by the entry of the navigation
+	sames    sync.Map  // *same by the entry of the navigation
+	buffers  sync.Pool // *bytes.Buffer, in which pages are made
 }
 
 // keptVariants is how many rendered feeds are kept; of usual ones that is some
