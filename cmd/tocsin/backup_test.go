@@ -45,6 +45,7 @@ func (r *rig) refusedOnce() {
 
 // TestRestore makes a backup while a message waits, and goes back to it.
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.sentinel(0)
 	r.start()
@@ -91,6 +92,7 @@ func TestRestore(t *testing.T) {
 // TestBackupKilled makes backups of a daemon that works, and kills some: there is a
 // whole one, or none.
 func TestBackupKilled(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	for i := range 300 { // so that there is something to copy
 		r.write(r.path(fmt.Sprintf("many/%d", i)), fmt.Sprintf("---\ntitle: Event %d\ndate: 2020-01-01\ntags: [t%d]\n---\n\n%s\n", i, i, strings.Repeat("Text. ", 500)))
@@ -149,6 +151,7 @@ func TestBackupKilled(t *testing.T) {
 
 // TestUpgrade starts the daemon on a state of the first schema, and goes back.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.sentinel(0)
 	r.start()

@@ -136,6 +136,7 @@ func touched(t *testing.T, dir string, at time.Time) {
 // TestSameBytes builds the same events on what might be other machines: the bytes
 // are the same, those of every feed and of every page.
 func TestSameBytes(t *testing.T) {
+	t.Parallel()
 	if raced() {
 		t.Skip("too slow under the race detector; .ci/run runs it without")
 	}

@@ -13,6 +13,7 @@ import (
 // A message in a chat leads to the feed of its event's first tag, or of everything;
 // and an update does what the sink's `updates` says.
 func TestChatMessages(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var all []string
 	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {

@@ -17,6 +17,7 @@ import (
 
 // TestCorpora runs the daemon on folders of real events.
 func TestCorpora(t *testing.T) {
+	t.Parallel()
 	for name, id := range map[string]string{
 		"flat": "2025-01-28--milley-security-detail-revoked-retaliation",
 		"hugo": sample,

@@ -58,6 +58,7 @@ func (r *rig) event(id, title, tags, body string) {
 // Readers see a correction, in every feed of its event, once; and what follows
 // from it survives a restart byte by byte.
 func TestCorrectionEntries(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "feeds: {custom: [{name: early, match: {to: 1980-01-01}}]}")
 	r.event("a", "First", "x, y", "Text.")
 	r.event("b", "Second", "x", "Text.")
@@ -131,6 +132,7 @@ func TestCorrectionEntries(t *testing.T) {
 // A script that changes many titles makes one entry in each feed, and one that gives
 // a tag another name leaves its followers where they were.
 func TestManyCorrections(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "feeds: {dir: public}")
 	r.configure("settle: 100ms", "settle: 1s") // a busy machine takes a while to write them all
 	rewrite := func(titles, tag string) {

@@ -16,6 +16,7 @@ import (
 // What `deliveries` says of one is enough to know what goes where, when, and what
 // came of it; and nothing of it is a secret, or acts on a terminal.
 func TestDeliveriesShow(t *testing.T) {
+	t.Parallel()
 	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		_, _ = io.Copy(io.Discard, q.Body)
 		w.Header().Set("Retry-After", "3600")

@@ -9,6 +9,7 @@ import (
 // A digest tells of everything since the last one, each event once; another sink is
 // told at once.
 func TestDigest(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "      on: [new]", "")
 	r.addSinks(fmt.Sprintf(`
     - {name: daily, type: webhook, url: "%s/hook", rate: 0, digest: {schedule: "@every 10s"}}`, r.receiver.server.URL))

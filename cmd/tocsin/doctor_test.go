@@ -183,6 +183,7 @@ func answers(status int, err error) func(context.Context, string) (int, error) {
 
 // TestDoctorHere asks this machine.
 func TestDoctorHere(t *testing.T) {
+	t.Parallel()
 	if n, err := readSysctl("fs.inotify.max_user_watches"); err != nil || n < 1 {
 		t.Errorf("max_user_watches: %d, %v", n, err)
 	}

@@ -40,6 +40,7 @@ func TestHoldOver(t *testing.T) {
 // Most of the events vanish at once: nothing is withdrawn until they are back or
 // an operator accepts it.
 func TestMostEventsGone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "")
 	r.configure("rescan:", "hold: {events: 3}, rescan:")
 	for i := range 6 {
@@ -149,6 +150,7 @@ func TestMostEventsGone(t *testing.T) {
 // The folder is away when the daemon starts: what is known is served, and all
 // goes on when the folder is there.
 func TestStartWithoutTheFolder(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	if err := os.Rename(r.events, r.events+"-away"); err != nil {
 		t.Fatal(err)
@@ -182,6 +184,7 @@ func TestStartWithoutTheFolder(t *testing.T) {
 
 // A damaged state is set aside, and none is begun anew before an operator says so.
 func TestDamagedState(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	state := filepath.Join(r.dir, "state", "tocsin.db")
 	r.start()

@@ -68,6 +68,7 @@ func hostileEvents() map[string]string {
 // TestHostileEvents runs the daemon on files that want to be more than text. They
 // are text in all that it serves and writes, and it writes nowhere else.
 func TestHostileEvents(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "feeds: {dir: a/b/public}")
 	for name, text := range hostileEvents() {
 		r.write(filepath.Join(r.events, name), text)

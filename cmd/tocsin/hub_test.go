@@ -111,6 +111,7 @@ func (r *rig) addresses(tag string) []string {
 }
 
 func TestHub(t *testing.T) {
+	t.Parallel()
 	r, h := announcing(t)
 	r.start()
 	res, body := r.get("/feeds/tags/a.atom")
@@ -153,6 +154,7 @@ func TestHub(t *testing.T) {
 // A turn whose files cannot be written pings nobody; nor is its ping lost in a
 // crash.
 func TestHubAfterACrash(t *testing.T) {
+	t.Parallel()
 	r, h := announcing(t)
 	r.start()
 	out := filepath.Join(r.dir, "out")
@@ -186,6 +188,7 @@ func TestHubAfterACrash(t *testing.T) {
 
 // A hub that is down hinders nobody else, and is told of each feed once it is back.
 func TestHubDown(t *testing.T) {
+	t.Parallel()
 	r, h := announcing(t)
 	h.answer(http.StatusServiceUnavailable)
 	r.start()

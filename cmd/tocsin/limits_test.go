@@ -67,6 +67,7 @@ func TestShortQueue(t *testing.T) {
 // There are fewer watches than folders: the daemon says so, polls, and misses
 // nothing.
 func TestFewWatches(t *testing.T) {
+	t.Parallel()
 	const folders, watches = 200, 50
 	r := newRig(t, "", "")
 	// The limit is one of a user namespace, and one of its own costs nobody else
@@ -116,6 +117,7 @@ func TestFewWatches(t *testing.T) {
 // The folder is unmounted and leaves an empty mount point: nothing is withdrawn,
 // however few events there were.
 func TestUnmounted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "")
 	source := filepath.Join(r.dir, "source")
 	for n := range 3 {

@@ -80,6 +80,7 @@ func TestJournalAway(t *testing.T) {
 }
 
 func TestLogForms(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	for form, want := range map[string]string{
 		"text": `level=INFO msg=ready `, "json": `"level":"INFO","msg":"ready",`, "auto": `level=INFO msg=ready `,
@@ -100,6 +101,7 @@ func TestLogForms(t *testing.T) {
 // Where JOURNAL_STREAM names standard error, the log is sent to the journal; here
 // there is none, so that it comes back.
 func TestJournalStream(t *testing.T) {
+	t.Parallel()
 	if journal.Enabled() {
 		t.Skip("this machine has a journal, which a test should not write into")
 	}

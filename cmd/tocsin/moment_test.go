@@ -35,6 +35,7 @@ func (r *rig) told() []string {
 // An event that is published later does not leak before, is new then, and is
 // withdrawn when it expires: by the daemon's clock, with no file changed.
 func TestPublication(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "")
 	r.configure("events: {dir: events}", "events: {dir: events, fields: {published: [publishDate], expires: [expiryDate]}}")
 	r.event("always", "Always", "x", "Text.")
@@ -69,6 +70,7 @@ func TestPublication(t *testing.T) {
 
 // Nothing but the clock makes the daemon publish.
 func TestPublicationComes(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "")
 	r.event("always", "Always", "x", "Text.")
 	r.start()

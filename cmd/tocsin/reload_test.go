@@ -42,6 +42,7 @@ func (r *rig) unworried() {
 
 // What can change while the daemon runs changes, one reload after the other.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "feeds: {entries: 40}").seeded()
 	r.sentinel(0)
 	r.start()
@@ -143,6 +144,7 @@ func TestReload(t *testing.T) {
 // A configuration that is no good, or cannot be followed while the daemon runs, is
 // refused with its reason, and the daemon goes on as before.
 func TestReloadRefused(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	systemd := r.withSystemd(0)
 	r.start()
@@ -195,6 +197,7 @@ func TestReloadRefused(t *testing.T) {
 
 // Where systemd holds the socket, the address in the configuration cannot change.
 func TestReloadActivated(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.activated(webSocket)
 	r.start()
@@ -216,6 +219,7 @@ func TestReloadActivated(t *testing.T) {
 // Files are read again where the configuration says another thing of them, and only
 // there.
 func TestReloadReadsWhatItMust(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.sentinel(-1)
 	r.write(r.path("broken"), "---\ntitle: [\n---\n")
@@ -290,6 +294,7 @@ func (r *rig) load(pause time.Duration) (stop func()) {
 // Reloads in a row, several at once, by command and by signal, lose no request and
 // no change, also in the middle of a burst of them.
 func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	systemd := r.withSystemd(time.Minute)
 	r.sentinel(-1)
@@ -371,6 +376,7 @@ func TestReloadWhileSending(t *testing.T) {
 // says then, and tells everything once.
 func TestReloadKilled(t *testing.T) {
 	unraced(t)
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.sentinel(-1)
 	r.start()
@@ -399,6 +405,7 @@ func TestReloadKilled(t *testing.T) {
 // A reload tells of a changed configuration what a restart with it tells: sinks that
 // count what it changes in events hear of that, and nobody else.
 func TestReloadTellsWhatARestartTells(t *testing.T) {
+	t.Parallel()
 	tell := func(again func(r *rig)) map[string][]string {
 		r := newRig(t, "", "").seeded()
 		r.addSinks(fmt.Sprintf("\n    - {name: tags, type: webhook, url: %q, rate: 0, burst: 0, fields: [tags]}", r.receiver.server.URL+"/tags"))
@@ -428,6 +435,7 @@ func TestReloadTellsWhatARestartTells(t *testing.T) {
 // Where the store fails just when one configuration takes over from another, what was
 // published is served until it works again.
 func TestReloadWaitsForTheStore(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.sentinel(-1)
 	r.start()
@@ -466,6 +474,7 @@ func TestReloadWaitsForTheStore(t *testing.T) {
 
 // A reload while the events folder is away changes what does not need it.
 func TestReloadWithoutFolder(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.sentinel(-1)
 	r.start()

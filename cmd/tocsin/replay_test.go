@@ -425,6 +425,7 @@ func replays() []played {
 // reader of it expects, in whatever way the files are written. A step without a
 // change of meaning changes no byte of any feed.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	for _, p := range replays() {
 		t.Run(fmt.Sprintf("%s/%s/%v", p.recording, p.style, p.settle), func(t *testing.T) {
 			t.Parallel()
@@ -508,6 +509,7 @@ func inOrder(t *testing.T, hooks []hook) {
 // under two ids or in another order, and the feeds are those of a daemon that was left
 // alone.
 func TestReplayKilled(t *testing.T) {
+	t.Parallel()
 	recordings := []string{"md", "hugo"}
 	if raced() {
 		recordings = recordings[1:] // one is enough
@@ -522,6 +524,7 @@ func TestReplayKilled(t *testing.T) {
 // every third time one that is refused.
 func TestReplayReloaded(t *testing.T) {
 	unraced(t)
+	t.Parallel()
 	recordings := []string{"md"}
 	if *replayAll {
 		recordings = append(recordings, "hugo")

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -159,12 +160,15 @@ func (r *rig) reloaded() {
 }
 
 // freePorts returns n addresses that nobody listens at, no two the same: the system
-// may give a port that was just given back again.
+// may give a port that was just given back again. They are of a host that is the test's
+// own, so that none beside it is given one of them until the daemon listens there.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
+	name := sha256.Sum256([]byte(t.Name()))
+	host := net.IPv4(127, name[0], name[1], name[2]|1) // all of 127.0.0.0/8 is this machine
 	var all []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", net.JoinHostPort(host.String(), "0"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -111,6 +111,7 @@ func git(t *testing.T, dir string, args ...string) {
 // TestEdit raises the sample event's importance from 9 to 10 in the ways in
 // which programs save files.
 func TestEdit(t *testing.T) {
+	t.Parallel()
 	raise := func(text string) string { return strings.Replace(text, "importance: 9\n", "importance: 10\n", 1) }
 	ways := map[string]struct{ prepare, edit func(t *testing.T, r *rig) }{
 		"rename": {edit: func(t *testing.T, r *rig) {
@@ -213,6 +214,7 @@ func files(t *testing.T, dir string) map[string]string {
 }
 
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "feeds: {dir: public}").seeded()
 	r.sentinel(0)
 	r.start()
@@ -269,6 +271,7 @@ func TestRestart(t *testing.T) {
 }
 
 func TestBrokenFileKeepsItsLastGoodVersion(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.sentinel(0)
 	r.start()
@@ -296,6 +299,7 @@ func TestBrokenFileKeepsItsLastGoodVersion(t *testing.T) {
 }
 
 func TestRetries(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.receiver.answer = func(w http.ResponseWriter, n int) {
 		switch {
@@ -342,6 +346,7 @@ func TestRetries(t *testing.T) {
 }
 
 func TestSecondDaemon(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.start()
 	_, errout, code := r.command("serve")
@@ -367,6 +372,7 @@ func TestSecondDaemon(t *testing.T) {
 // TestBuildLosesNoChange builds between two runs of the daemon: what the build
 // saw is told by the daemon.
 func TestBuildLosesNoChange(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.start()
 	r.stop()
@@ -397,6 +403,7 @@ func TestSeeds(t *testing.T) {
 // A checkout that changes two thousand files is one batch, without removals, and
 // one that leaves a branch and comes back is nothing.
 func TestCheckout(t *testing.T) {
+	t.Parallel()
 	const files = 2000
 	r := newRig(t, "", "")
 	r.configure("burst: 0", "burst: 10")

@@ -177,6 +177,7 @@ func (r *rig) activated(names ...string) {
 
 // A restart under load loses no request where systemd holds the socket.
 func TestSocketActivation(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.activated(webSocket, adminSocket)
 	r.configure(`listen: "`+r.site, `listen: "127.0.0.1:1`) // which is not looked at
@@ -221,6 +222,7 @@ func TestSocketActivation(t *testing.T) {
 }
 
 func TestUnknownSocket(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.activated("tocsin.socket")
 	r.launch()
@@ -235,6 +237,7 @@ func TestUnknownSocket(t *testing.T) {
 
 // A second signal kills, and SIGQUIT leaves the goroutines.
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "", "").seeded()
 	r.start()
 	if err := r.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
