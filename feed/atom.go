@@ -15,8 +15,8 @@ import (
 const nsEvent = "http://purl.org/rss/1.0/modules/event/"
 
 // atomFeed is the library's feed with its narrow fields shadowed (encoding/xml
-// shadows by name): xml:lang, several links, a generator, and entries that were
-// encoded before (RFC 4287, section 4.1.1).
+// shadows by name): xml:lang, several links, a generator, and a place for entries that
+// were encoded before (RFC 4287, section 4.1.1).
 type atomFeed struct {
 	*feeds.AtomFeed
 	Lang      string        `xml:"xml:lang,attr"`
@@ -170,10 +170,6 @@ func (n *Entry) atom() ([]byte, error) {
 
 func (f *Feed) atom() ([]byte, error) {
 	s := f.style
-	entries, err := f.entries(Atom)
-	if err != nil {
-		return nil, err
-	}
 	converted := (&feeds.Atom{Feed: f.library()}).AtomFeed()
 	converted.Link, converted.Author = nil, nil
 	converted.Id = f.ID()
@@ -186,18 +182,12 @@ func (f *Feed) atom() ([]byte, error) {
 		Author:    atomPerson{Name: s.Author.Name, URI: s.Author.URL, Email: s.Author.Email},
 		Generator: atomGenerator{Version: s.Version, Name: "tocsin"},
 		Archive:   f.archived(),
+		Entries:   marked + "\n",
 	}
 	if f.archive != "" {
 		x.NSHistory = nsHistory
 	}
-	var all bytes.Buffer
-	for _, e := range entries {
-		all.WriteByte('\n')
-		all.Write(e)
-	}
-	all.WriteByte('\n')
-	x.Entries = all.String()
-	return f.xml(x)
+	return f.xml(Atom, x)
 }
 
 // library is the feed in the library's terms, without its entries.
@@ -209,11 +199,16 @@ func (f *Feed) library() *feeds.Feed {
 	}
 }
 
-func (f *Feed) xml(x feeds.XmlFeed) ([]byte, error) {
+// marked is where the entries go: no text that is XML has this byte (section 2.2,
+// production Char).
+const marked = "\x00"
+
+func (f *Feed) xml(format Format, x feeds.XmlFeed) ([]byte, error) {
 	var b bytes.Buffer
 	if err := feeds.WriteXML(x, &b); err != nil {
 		return nil, err
 	}
 	b.WriteByte('\n')
-	return b.Bytes(), nil
+	head, tail, _ := bytes.Cut(b.Bytes(), []byte(marked))
+	return f.around(format, head, "\n", "", tail)
 }

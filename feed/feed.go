@@ -177,15 +177,28 @@ func (f *Feed) Render(format Format) ([]byte, error) {
 	return b, nil
 }
 
-func (f *Feed) entries(format Format) ([][]byte, error) {
-	all := make([][]byte, len(f.Entries))
+// around puts the entries, which may have been encoded for other feeds, between what an
+// encoder made of the rest of the feed: to hand them through the encoder would take
+// most of the time of a feed. Each has before in front, and comma is between two.
+func (f *Feed) around(format Format, head []byte, before, comma string, tail []byte) ([]byte, error) {
+	entries := make([][]byte, len(f.Entries))
+	size := len(head) + len(tail)
 	for i, n := range f.Entries {
-		var err error
-		if all[i], err = n.encoded(format); err != nil {
+		b, err := n.encoded(format)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Event.ID, err)
 		}
+		entries[i] = b
+		size += len(before) + len(b) + len(comma)
 	}
-	return all, nil
+	all := append(make([]byte, 0, size), head...)
+	for i, b := range entries {
+		if i > 0 {
+			all = append(all, comma...)
+		}
+		all = append(append(all, before...), b...)
+	}
+	return append(all, tail...), nil
 }
 
 // Empty says that the feed is of a tag or actor that no public event has.

@@ -9,11 +9,11 @@ import (
 	"tocsin/timeline"
 )
 
-// jsonFeed is the library's JSON Feed 1.1 with items that were encoded before;
-// the version requires items also where there are none.
+// jsonFeed is the library's JSON Feed 1.1 with a place for items that were encoded
+// before; the version requires items also where there are none.
 type jsonFeed struct {
 	*feeds.JSONFeed
-	Items []json.RawMessage `json:"items"`
+	Items []int `json:"items"`
 }
 
 type jsonItem struct {
@@ -94,14 +94,11 @@ func (n *Entry) json() ([]byte, error) {
 			x.Correction.Kind = ""
 		}
 	}
-	return plainJSON(x)
+	b, err := plainJSON(x)
+	return bytes.TrimSuffix(b, []byte("\n")), err // of which items have none between them
 }
 
 func (f *Feed) json() ([]byte, error) {
-	items, err := f.entries(JSON)
-	if err != nil {
-		return nil, err
-	}
 	converted := (&feeds.JSON{Feed: f.library()}).JSONFeed()
 	converted.FeedUrl = f.URL(JSON)
 	if name := f.previous(); name != "" {
@@ -114,11 +111,13 @@ func (f *Feed) json() ([]byte, error) {
 	if hub := f.Hub(); hub != "" {
 		converted.Hubs = []*feeds.JSONHub{{Type: "WebSub", Url: hub}}
 	}
-	x := jsonFeed{JSONFeed: converted, Items: make([]json.RawMessage, len(items))}
-	for i, item := range items {
-		x.Items[i] = item
+	rest, err := plainJSON(jsonFeed{JSONFeed: converted, Items: []int{0}})
+	if err != nil {
+		return nil, err
 	}
-	return plainJSON(x)
+	const items = `"items":[` // no text has quotes that are not escaped
+	at := bytes.Index(rest, []byte(items+"0")) + len(items)
+	return f.around(JSON, rest[:at], "", ",", rest[at+1:])
 }
 
 // plainJSON encodes without escaping HTML, which JSON has no need of.

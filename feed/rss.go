@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"bytes"
 	"encoding/xml"
 	"strings"
 	"time"
@@ -73,10 +72,6 @@ func (n *Entry) rss() ([]byte, error) {
 }
 
 func (f *Feed) rss() ([]byte, error) {
-	items, err := f.entries(RSS)
-	if err != nil {
-		return nil, err
-	}
 	converted := (&feeds.Rss{Feed: f.library()}).RssFeed()
 	converted.ManagingEditor = ""
 	converted.PubDate = ""
@@ -84,12 +79,6 @@ func (f *Feed) rss() ([]byte, error) {
 	converted.Language = f.style.Language
 	converted.Generator = "tocsin " + f.style.Version
 	converted.Docs = "https://www.rssboard.org/rss-specification"
-	var all bytes.Buffer
-	for _, i := range items {
-		all.WriteByte('\n')
-		all.Write(i)
-	}
-	all.WriteString("\n  ")
 	x := &rssRoot{
 		Version:   "2.0",
 		NSContent: "http://purl.org/rss/1.0/modules/content/",
@@ -100,11 +89,11 @@ func (f *Feed) rss() ([]byte, error) {
 			RssFeed: converted,
 			Links:   f.links(RSS),
 			Archive: f.archived(),
-			Items:   all.String(),
+			Items:   marked + "\n  ",
 		},
 	}
 	if f.archive != "" {
 		x.NSHistory = nsHistory
 	}
-	return f.xml(x)
+	return f.xml(RSS, x)
 }
