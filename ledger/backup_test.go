@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tocsin/ledger/ledgertest"
 )
 
 func put(t *testing.T, s *Store, key string) {
@@ -35,6 +37,7 @@ func only(t *testing.T, dir string, want ...string) {
 }
 
 func TestBackup(t *testing.T) {
+	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	s := openStore(t, path)
 	put(t, s, "one")
@@ -83,6 +86,7 @@ func TestBackup(t *testing.T) {
 
 // TestBackupRace has another take the name while the copy is made.
 func TestBackupRace(t *testing.T) {
+	ledgertest.OfFiles(t)
 	s := openStore(t, filepath.Join(t.TempDir(), "tocsin.db"))
 	dir := t.TempDir()
 	to := filepath.Join(dir, "copy.db")
@@ -102,6 +106,7 @@ func TestBackupRace(t *testing.T) {
 }
 
 func TestBackupCannot(t *testing.T) {
+	ledgertest.OfFiles(t)
 	dir := t.TempDir()
 	to := filepath.Join(dir, "copy.db")
 	path := filepath.Join(t.TempDir(), "tocsin.db")
@@ -164,6 +169,7 @@ func TestBackupCannot(t *testing.T) {
 // TestCheckCopy has an index that lacks what its table has, which SQLite copies as it
 // is.
 func TestCheckCopy(t *testing.T) {
+	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	s := openStore(t, path)
 	if err := checkCopy(t.Context(), path); err != nil {

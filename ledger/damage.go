@@ -59,12 +59,12 @@ func (s *Store) fault(err error) error {
 	switch {
 	case errors.As(err, &corrupt):
 		e := *corrupt
-		e.Path = s.path
+		e.Path = s.name
 		return &e
 	case errors.As(err, &fault) && (fault.Code()&0xff == sqlite3.SQLITE_CORRUPT || fault.Code()&0xff == sqlite3.SQLITE_NOTADB):
 		return &CorruptError{Path: s.path, Cause: fault.Error(), bySQLite: true}
 	}
-	return fmt.Errorf("store %s: %w", s.path, err)
+	return s.engineFault(err)
 }
 
 // SetAside closes the store and renames its files to names that say what they
@@ -72,7 +72,10 @@ func (s *Store) fault(err error) error {
 // new name. What is set aside stays until an operator takes it away. A state that
 // only cannot be read, or could not be just now, stays where it is.
 func (s *Store) SetAside(why *CorruptError) error {
-	e := &CorruptError{Path: s.path, Cause: why.Cause}
+	e := &CorruptError{Path: s.name, Cause: why.Cause}
+	if s.postgres != nil {
+		return fmt.Errorf("%w; restore it from a dump (pg_restore --clean)", e)
+	}
 	if s.db != nil {
 		_ = s.db.Close() // of a damaged file it may fail
 	}
@@ -106,7 +109,7 @@ func (s *Store) doubt() error {
 			return err
 		}
 	}
-	again := &Store{path: s.path}
+	again := &Store{name: s.path, path: s.path}
 	defer again.Close()
 	ctx := context.Background()
 	if again.connect(ctx) == nil && again.check(ctx) == nil {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tocsin/ledger/ledgertest"
 )
 
 // made makes a state with a row in it and returns its path and bytes.
@@ -33,6 +35,7 @@ func made(t *testing.T) (path string, data []byte) {
 }
 
 func TestDamaged(t *testing.T) {
+	ledgertest.OfFiles(t)
 	execute := func(query string) func(*testing.T, string, []byte) []byte {
 		return func(t *testing.T, path string, data []byte) []byte {
 			t.Helper()
@@ -115,6 +118,7 @@ func TestDamaged(t *testing.T) {
 
 // What is not tocsin's is refused and left alone.
 func TestForeignFiles(t *testing.T) {
+	ledgertest.OfFiles(t)
 	foreign := filepath.Join(t.TempDir(), "other.db")
 	db, err := sql.Open("sqlite", foreign)
 	if err != nil {
@@ -149,6 +153,7 @@ func TestForeignFiles(t *testing.T) {
 
 // A record that cannot be read is damage, too, found when the ledger is loaded.
 func TestDamagedRecord(t *testing.T) {
+	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	s := openStore(t, path)
 	if _, err := s.DB().Exec(`INSERT INTO events VALUES ('tag:x', 'x', 'r', 0, 0, NULL, '{"id":')`); err != nil {
@@ -172,6 +177,7 @@ func TestDamagedRecord(t *testing.T) {
 
 // SQLite says that a state is damaged which only could not be read: it stays.
 func TestUnreadableIsNotDamaged(t *testing.T) {
+	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	s, err := Open(t.Context(), path)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -24,7 +23,7 @@ func (s *Store) Facts(ctx context.Context) (Facts, error) {
 	var f Facts
 	var newest sql.Null[int64]
 	if err := s.db.QueryRowContext(ctx, `SELECT max(modified) FROM feeds`).Scan(&newest); err != nil {
-		return f, fmt.Errorf("store %s: %w", s.path, err)
+		return f, s.engineFault(err)
 	}
 	if newest.Valid {
 		f.Newest = time.UnixMicro(newest.V).UTC()
@@ -32,7 +31,7 @@ func (s *Store) Facts(ctx context.Context) (Facts, error) {
 	var entry string
 	err := s.db.QueryRowContext(ctx, `SELECT entry_id FROM events ORDER BY published DESC LIMIT 1`).Scan(&entry)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return f, fmt.Errorf("store %s: %w", s.path, err)
+		return f, s.engineFault(err)
 	}
 	f.Authority, _, _ = strings.Cut(strings.TrimPrefix(entry, "tag:"), ":")
 	return f, nil

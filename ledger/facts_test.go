@@ -1,13 +1,14 @@
 package ledger
 
 import (
-	"path/filepath"
 	"testing"
 	"time"
+
+	"tocsin/ledger/ledgertest"
 )
 
 func TestFacts(t *testing.T) {
-	s := openStore(t, filepath.Join(t.TempDir(), "tocsin.db"))
+	s := openStore(t, ledgertest.Store(t))
 	if f, err := s.Facts(t.Context()); f != (Facts{}) || err != nil {
 		t.Errorf("of nothing: %+v, %v", f, err)
 	}

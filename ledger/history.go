@@ -173,13 +173,13 @@ func (l *Ledger) writeHistory(ctx context.Context, tx *sql.Tx) error {
 		return nil
 	}
 	put, err := tx.PrepareContext(ctx, `INSERT INTO history (entry_id, at, kind, edits, correction, updated, crowd, event, before)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7 THEN 1 WHEN NOT $7 THEN 0 END, $8, $9)`)
 	if err != nil {
 		return err
 	}
 	defer put.Close()
-	prune, err := tx.PrepareContext(ctx, `DELETE FROM history WHERE entry_id = ?1 AND correction IS NULL AND seq <=
-		(SELECT seq FROM history WHERE entry_id = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)`)
+	prune, err := tx.PrepareContext(ctx, `DELETE FROM history WHERE entry_id = $1 AND correction IS NULL AND seq <=
+		(SELECT seq FROM history WHERE entry_id = $1 ORDER BY seq DESC LIMIT 1 OFFSET $2)`)
 	if err != nil {
 		return err
 	}

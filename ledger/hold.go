@@ -87,7 +87,7 @@ func (s *Store) Accept(ctx context.Context, h *Held) error {
 
 // Release forgets what was held and accepted, in the caller's transaction.
 func Release(ctx context.Context, tx *sql.Tx) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key IN (?, ?)`, metaHeld, metaAccepted); err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key IN ($1, $2)`, metaHeld, metaAccepted); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	return nil
@@ -99,7 +99,7 @@ func (s *Store) Device(ctx context.Context) (string, error) { return s.meta(ctx,
 
 // NoteDevice notes the device of the events folder, in the caller's transaction.
 func NoteDevice(ctx context.Context, tx *sql.Tx, device string) error {
-	if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, metaDevice, device); err != nil {
+	if _, err := tx.ExecContext(ctx, putMeta, metaDevice, device); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	return nil
@@ -111,9 +111,12 @@ func (s *Store) Looked(ctx context.Context) (bool, error) {
 	return at != "", err
 }
 
+// putMeta enters the value of a key.
+const putMeta = `INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`
+
 // meta returns the value of a key; empty where there is none.
 func (s *Store) meta(ctx context.Context, key string) (value string, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = ?`, key).Scan(&value)
+	err = s.db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = $1`, key).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
@@ -124,7 +127,7 @@ func (s *Store) meta(ctx context.Context, key string) (value string, err error) 
 }
 
 func (s *Store) setMeta(ctx context.Context, key, value string) error {
-	_, err := s.db.ExecContext(ctx, `INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, key, value)
+	_, err := s.db.ExecContext(ctx, putMeta, key, value)
 	if err != nil {
 		return s.fault(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"tocsin/event"
+	"tocsin/ledger/ledgertest"
 	"tocsin/timeline"
 )
 
@@ -72,7 +72,7 @@ type rig struct {
 
 func start(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{T: t, store: openStore(t, filepath.Join(t.TempDir(), "tocsin.db")), now: moment("2026-01-01T10:00:00Z")}
+	r := &rig{T: t, store: openStore(t, ledgertest.Store(t)), now: moment("2026-01-01T10:00:00Z")}
 	r.l = r.load()
 	return r
 }

@@ -90,9 +90,10 @@ func (l *Ledger) Renames() map[timeline.Topic]timeline.Topic {
 
 func (l *Ledger) writeRenames(ctx context.Context, tx *sql.Tx) error {
 	for topic, key := range l.renamed {
-		query, args := `INSERT OR REPLACE INTO renames (kind, key, now) VALUES (?, ?, ?)`, []any{topic.Kind, topic.Key, key}
+		query, args := `INSERT INTO renames (kind, key, now) VALUES ($1, $2, $3)
+			ON CONFLICT (kind, key) DO UPDATE SET now = excluded.now`, []any{topic.Kind, topic.Key, key}
 		if key == "" {
-			query, args = `DELETE FROM renames WHERE kind = ? AND key = ?`, args[:2]
+			query, args = `DELETE FROM renames WHERE kind = $1 AND key = $2`, args[:2]
 		}
 		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
 			return err

@@ -13,17 +13,22 @@ import (
 	"syscall"
 
 	"github.com/gofrs/flock"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"modernc.org/sqlite" // the driver "sqlite", too
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Store is the state file: one SQLite database in WAL mode that holds the
-// ledger and the queue of deliveries, so that one transaction writes both.
+// Store is the state: a file, which is one SQLite database in WAL mode, or one
+// PostgreSQL database (postgres.go). It holds the ledger and the queue of deliveries,
+// so that one transaction writes both. Statements are those that both understand.
 type Store struct {
-	path string
-	lock *flock.Flock
-	db   *sql.DB
-	kept string
+	name     string // of the store in messages
+	path     string // of the file; empty: none
+	lock     *flock.Flock
+	db       *sql.DB
+	kept     string
+	postgres *postgres // nil: SQLite
 }
 
 // ErrLocked says that another tocsin runs on this state.
@@ -32,18 +37,23 @@ var ErrLocked = errors.New("another tocsin runs on this state")
 // ErrNewer says that the state was written by a newer tocsin.
 var ErrNewer = errors.New("the state was written by a newer tocsin; install that version or give another store")
 
-// Open opens the state at path for the one process that changes it: makes the
-// folder and the file where there is none, takes the exclusive lock (beside the
-// file, with the ending .lock) and brings the schema up to date ([Store.Kept]). The error is
-// ErrLocked where another process holds the lock. A damaged state is set aside;
-// the error is then a *CorruptError, and ErrSetAside from then on.
-func Open(ctx context.Context, path string) (*Store, error) { return open(ctx, path, false) }
+// Open opens a state for the one process that changes it, given the path of its file
+// or the address of its database (postgres://…): makes the folder, the file and the
+// tables where there are none, takes the exclusive lock (beside the file, with the
+// ending .lock) and brings the schema up to date ([Store.Kept]). The error is ErrLocked
+// where another process holds the lock, and ErrAway where PostgreSQL cannot be reached.
+// A damaged file is set aside; the error is then a *CorruptError, and ErrSetAside from
+// then on.
+func Open(ctx context.Context, store string) (*Store, error) { return open(ctx, store, false) }
 
 // OpenAnew is Open for one who knows that a state was set aside: where there is
 // none, a new one is begun.
-func OpenAnew(ctx context.Context, path string) (*Store, error) { return open(ctx, path, true) }
+func OpenAnew(ctx context.Context, store string) (*Store, error) { return open(ctx, store, true) }
 
 func open(ctx context.Context, path string, anew bool) (*Store, error) {
+	if IsURL(path) {
+		return openPostgres(ctx, path, true)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -54,7 +64,7 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 	case !held:
 		return nil, fmt.Errorf("store %s: %w; stop it first, or give each its own store", path, ErrLocked)
 	}
-	s := &Store{path: path, lock: lock}
+	s := &Store{name: path, path: path, lock: lock}
 	for _, step := range []func() error{
 		func() error { return s.look(ctx, anew) },
 		func() error { return s.connect(ctx) },
@@ -99,20 +109,28 @@ func (s *Store) give() error {
 // OpenShared opens an existing state beside the daemon that may be running on
 // it, for commands that read the queue or change single deliveries. The error
 // is fs.ErrNotExist where there is no state yet.
-func OpenShared(ctx context.Context, path string) (*Store, error) {
-	s, err := openBeside(ctx, path)
+func OpenShared(ctx context.Context, store string) (*Store, error) {
+	if IsURL(store) {
+		return openPostgres(ctx, store, false)
+	}
+	s, err := openBeside(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	switch v, err := s.version(ctx); {
-	case err != nil:
+	if err := s.sameSchema(ctx); err != nil {
 		s.Close()
 		return nil, err
-	case v != len(migrations):
-		s.Close()
-		return nil, fmt.Errorf("store %s: schema %d, this tocsin knows %d; start the daemon of this version once", path, v, len(migrations))
 	}
 	return s, nil
+}
+
+// sameSchema fails where the state has not the schema that this tocsin knows.
+func (s *Store) sameSchema(ctx context.Context) error {
+	v, err := s.version(ctx)
+	if err != nil || v == len(migrations) {
+		return err
+	}
+	return fmt.Errorf("store %s: schema %d, this tocsin knows %d; start the daemon of this version once", s.name, v, len(migrations))
 }
 
 // openBeside opens an existing state of whatever schema.
@@ -120,7 +138,7 @@ func openBeside(ctx context.Context, path string) (*Store, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	s := &Store{path: path}
+	s := &Store{name: path, path: path}
 	if err := s.connect(ctx); err != nil {
 		err = s.explain(err)
 		s.Close()
@@ -160,8 +178,25 @@ func (s *Store) DB() *sql.DB { return s.db }
 // brought up to date; empty where it was.
 func (s *Store) Kept() string { return s.kept }
 
-// Path returns the state file's path.
+// Path returns the state file's path; empty where there is none.
 func (s *Store) Path() string { return s.path }
+
+// Pool returns the connections to PostgreSQL; nil where the state is a file.
+func (s *Store) Pool() *pgxpool.Pool {
+	if s.postgres == nil {
+		return nil
+	}
+	return s.postgres.pool
+}
+
+// Epoch returns the expression for the seconds since 1970 of a column of times: they
+// are the one type that has no form in common.
+func (s *Store) Epoch(column string) string {
+	if s.postgres != nil {
+		return "extract(epoch FROM " + column + ")"
+	}
+	return "unixepoch(" + column + ")"
+}
 
 // explain adds to an error of SQLite, which says little, what the operating system
 // says where something is to be written beside the state.
@@ -196,25 +231,46 @@ func (s *Store) explain(err error) error {
 // Write runs f in one transaction: it commits where f returns nil and rolls
 // back otherwise.
 func (s *Store) Write(ctx context.Context, f func(*sql.Tx) error) error {
+	if s.postgres != nil && s.postgres.owner != "" {
+		if err := s.postgres.acquire(ctx); err != nil {
+			return s.locked(err)
+		}
+	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("store %s: %w", s.path, err)
+		return s.engineFault(err)
 	}
 	defer func() { _ = tx.Rollback() }()
+	if err := s.enter(ctx, tx); err != nil {
+		return s.engineFault(err)
+	}
 	if err := f(tx); err != nil {
-		if fault := (*sqlite.Error)(nil); errors.As(err, &fault) {
-			return fmt.Errorf("store %s: %w", s.path, err)
+		var fault *sqlite.Error
+		var refused *pgconn.PgError
+		if errors.As(err, &fault) || errors.As(err, &refused) || s.postgres != nil && away(err) {
+			return s.engineFault(err)
 		}
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("store %s: %w", s.path, err)
+		return s.engineFault(err)
 	}
 	return nil
 }
 
+// engineFault describes an error of the database that says nothing of its content.
+func (s *Store) engineFault(err error) error {
+	if s.postgres != nil && away(err) {
+		return fmt.Errorf("store %s: %w: %w", s.name, ErrAway, err)
+	}
+	return fmt.Errorf("store %s: %w", s.name, err)
+}
+
 // Close closes the database and gives the lock back. It may be called twice.
 func (s *Store) Close() error {
+	if s.postgres != nil {
+		return s.closePostgres()
+	}
 	var err error
 	if s.db != nil {
 		err = s.db.Close()
@@ -238,6 +294,9 @@ func (s *Store) Copy(ctx context.Context, to string) error {
 }
 
 func (s *Store) version(ctx context.Context) (int, error) {
+	if s.postgres != nil {
+		return s.versionPostgres(ctx)
+	}
 	var v int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
 		return 0, s.fault(err)
@@ -245,7 +304,8 @@ func (s *Store) version(ctx context.Context) (int, error) {
 	return v, nil
 }
 
-// migrations are the schema's steps, in order. A step that has been released is
+// migrations are the schema's steps, in order, for SQLite; postgresSchema makes them
+// PostgreSQL's. A step that has been released is
 // never changed: a new one is added behind it.
 var migrations = []string{
 	strings.TrimSpace(schema1),

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"tocsin/ledger/ledgertest"
 )
 
 func openStore(t *testing.T, path string) *Store {
@@ -32,7 +34,7 @@ func tables(t *testing.T, s *Store) string {
 	var b strings.Builder
 	for _, query := range []string{
 		`SELECT key || value FROM meta ORDER BY 1`,
-		`SELECT entry_id || ' ' || id || ' ' || revision || ' ' || published || ' ' || updated || ' ' || coalesce(withdrawn, '-') || ' ' || record FROM events ORDER BY 1`,
+		`SELECT entry_id || ' ' || id || ' ' || revision || ' ' || published || ' ' || updated || ' ' || coalesce(withdrawn, 0) || ' ' || record FROM events ORDER BY 1`,
 		`SELECT old_id || ' ' || entry_id FROM moves ORDER BY 1`,
 		`SELECT kind || ' ' || key || ' ' || slug FROM slugs ORDER BY 1`,
 		`SELECT path || ' ' || name || ' ' || digest || ' ' || modified || ' ' || updated FROM feeds ORDER BY 1`,
@@ -51,6 +53,7 @@ func tables(t *testing.T, s *Store) string {
 }
 
 func TestOpenTwice(t *testing.T) {
+	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "state", "deep", "tocsin.db")
 	s := openStore(t, path)
 	if s.Path() != path {
@@ -69,6 +72,7 @@ func TestOpenTwice(t *testing.T) {
 }
 
 func TestOpenCannot(t *testing.T) {
+	ledgertest.OfFiles(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, []byte(strings.Repeat("this is no database ", 500)), 0o644); err != nil {
@@ -87,6 +91,7 @@ func TestOpenCannot(t *testing.T) {
 }
 
 func TestOpenPaths(t *testing.T) {
+	ledgertest.OfFiles(t)
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"plain.db", "sub/rel.db", "with space.db", "a?b=c#d%20e.db", "ümlaut&x.db", filepath.Join(t.TempDir(), "a?b#c %41.db")} {
 		s := openStore(t, path)
@@ -110,6 +115,7 @@ func TestOpenPaths(t *testing.T) {
 }
 
 func TestMigrate(t *testing.T) {
+	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -133,6 +139,7 @@ func TestMigrate(t *testing.T) {
 }
 
 func TestNewerSchema(t *testing.T) {
+	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	s := openStore(t, path)
 	if _, err := s.DB().Exec(`PRAGMA user_version = 1000`); err != nil {
@@ -150,6 +157,7 @@ func TestNewerSchema(t *testing.T) {
 }
 
 func TestOpenShared(t *testing.T) {
+	ledgertest.OfFiles(t)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "tocsin.db")
 	if _, err := OpenShared(t.Context(), path); !errors.Is(err, fs.ErrNotExist) {
@@ -184,7 +192,7 @@ func TestOpenShared(t *testing.T) {
 }
 
 func TestWriteRollsBack(t *testing.T) {
-	s := openStore(t, filepath.Join(t.TempDir(), "tocsin.db"))
+	s := openStore(t, ledgertest.Store(t))
 	no := errors.New("no")
 	err := s.Write(t.Context(), func(tx *sql.Tx) error {
 		_, err := tx.Exec(`INSERT INTO meta VALUES ('k', 'v')`)
@@ -208,6 +216,7 @@ func TestWriteRollsBack(t *testing.T) {
 }
 
 func TestCopy(t *testing.T) {
+	ledgertest.OfFiles(t)
 	dir := t.TempDir()
 	s := openStore(t, filepath.Join(dir, "tocsin.db"))
 	if _, err := s.DB().Exec(`INSERT INTO meta VALUES ('k', 'v')`); err != nil {
@@ -234,6 +243,7 @@ func TestCopy(t *testing.T) {
 // What root makes in the folder of another user belongs to that user, who runs the
 // daemon.
 func TestRootsStateIsItsFoldersOwners(t *testing.T) {
+	ledgertest.OfFiles(t)
 	if os.Geteuid() != 0 {
 		t.Skip("not root, who alone can make files for others")
 	}

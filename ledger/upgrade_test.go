@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tocsin/ledger/ledgertest"
 )
 
 // oldState makes a state as the tocsin of a schema wrote it, with something in every
@@ -44,6 +46,7 @@ func oldState(t *testing.T, path string, version int) {
 
 // TestUpgrade opens states of every schema that there was.
 func TestUpgrade(t *testing.T) {
+	ledgertest.OfFiles(t)
 	for from := 1; from < len(migrations); from++ {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "tocsin.db")
@@ -141,6 +144,7 @@ func dump(t *testing.T, path string) string {
 // TestUpgradeFails has the disk full in the middle of a migration: the state is as it
 // was, for the tocsin that wrote it.
 func TestUpgradeFails(t *testing.T) {
+	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	oldState(t, path, 1)
 	before := dump(t, path)
@@ -193,6 +197,7 @@ func TestUpgradeFails(t *testing.T) {
 
 // TestUpgradeWithoutCopy has no copy made: then nothing is migrated.
 func TestUpgradeWithoutCopy(t *testing.T) {
+	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	oldState(t, path, 1)
 	before := dump(t, path)

@@ -21,13 +21,13 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 	rows := slices.SortedFunc(maps.Values(l.changed), func(a, b *Record) int {
 		return cmp.Compare(a.EntryID, b.EntryID)
 	})
-	free, err := tx.PrepareContext(ctx, `UPDATE events SET withdrawn = 1 WHERE entry_id = ? AND withdrawn IS NULL`)
+	free, err := tx.PrepareContext(ctx, `UPDATE events SET withdrawn = 1 WHERE entry_id = $1 AND withdrawn IS NULL`)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	defer free.Close()
 	put, err := tx.PrepareContext(ctx, `INSERT INTO events (entry_id, id, revision, published, updated, withdrawn, record)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (entry_id) DO UPDATE SET id = excluded.id, revision = excluded.revision,
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (entry_id) DO UPDATE SET id = excluded.id, revision = excluded.revision,
 		published = excluded.published, updated = excluded.updated, withdrawn = excluded.withdrawn, record = excluded.record`)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
@@ -55,15 +55,15 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 		}
 	}
 	for old, entry := range l.moved {
-		query, args := `INSERT OR REPLACE INTO moves (old_id, entry_id) VALUES (?, ?)`, []any{old, entry}
+		query, args := `INSERT INTO moves (old_id, entry_id) VALUES ($1, $2) ON CONFLICT (old_id) DO UPDATE SET entry_id = excluded.entry_id`, []any{old, entry}
 		if entry == "" {
-			query, args = `DELETE FROM moves WHERE old_id = ?`, []any{old}
+			query, args = `DELETE FROM moves WHERE old_id = $1`, []any{old}
 		}
 		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
-	give, err := tx.PrepareContext(ctx, `INSERT INTO slugs (kind, key, slug) VALUES (?, ?, ?)`)
+	give, err := tx.PrepareContext(ctx, `INSERT INTO slugs (kind, key, slug) VALUES ($1, $2, $3)`)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
@@ -79,7 +79,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 		}
 	}
 	if !l.looked.IsZero() {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, ?)`, metaFirstLook, l.looked.UTC().Format(time.RFC3339)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ($1, $2)`, metaFirstLook, l.looked.UTC().Format(time.RFC3339)); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
@@ -87,7 +87,9 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
-	put, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO feeds (path, name, digest, modified, updated, emptied) VALUES (?, ?, ?, ?, ?, ?)`)
+	put, err := tx.PrepareContext(ctx, `INSERT INTO feeds (path, name, digest, modified, updated, emptied) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (path) DO UPDATE SET name = excluded.name, digest = excluded.digest, modified = excluded.modified,
+		updated = excluded.updated, emptied = excluded.emptied`)
 	if err != nil {
 		return err
 	}
