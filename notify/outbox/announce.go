@@ -58,7 +58,7 @@ func (o *Outbox) announce(ctx context.Context, tx *sql.Tx, p notify.Planned) err
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE deliveries SET message = ?, title = ? WHERE seq = ?`, string(body), title(a.message), a.seq)
+		_, err = tx.ExecContext(ctx, `UPDATE deliveries SET message = $1, title = $2 WHERE seq = $3`, string(body), title(a.message), a.seq)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (o *Outbox) announced(ctx context.Context, tx *sql.Tx, name string) (all []
 		since = since.Add(-s.RetryFor / 2)
 	}
 	err = ledger.Each(ctx, tx, `SELECT d.seq, d.message FROM deliveries d
-		WHERE d.state = 'waiting' AND d.sink = ? AND d.type = ? AND d.since > ?
+		WHERE d.state = 'waiting' AND d.sink = $1 AND d.type = $2 AND d.since > $3
 		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = d.job AND j.state = 'running') ORDER BY d.seq`,
 		[]any{name, notify.TypeFeeds, since.UnixMicro()}, func(scan func(...any) error) error {
 			var a announcement

@@ -155,7 +155,7 @@ func TestAnnounceBesideOthers(t *testing.T) {
 	}
 	// One that is damaged hinders nothing.
 	must(t, r.store.Write(t.Context(), func(tx *sql.Tx) error {
-		_, err := tx.Exec(`UPDATE deliveries SET message = 'x' WHERE type = ?`, notify.TypeFeeds)
+		_, err := tx.Exec(`UPDATE deliveries SET message = 'x' WHERE type = $1`, notify.TypeFeeds)
 		return err
 	}))
 	r.announce("a")

@@ -99,7 +99,7 @@ func (o *Outbox) take(ctx context.Context, job *river.Job[task]) (_ *taken, late
 	var waits bool
 	err = o.store.DB().QueryRowContext(ctx, `SELECT d.id, d.sink, d.title, d.message, d.state, d.job, d.since,
 		(SELECT count(*) FROM attempts a WHERE a.delivery = d.seq AND a.at >= d.since), `+behind+`
-		FROM deliveries d WHERE d.seq = ?`, d.seq).
+		FROM deliveries d WHERE d.seq = $1`, d.seq).
 		Scan(&d.ID, &d.Sink, &d.title, &body, &state, &current, &since, &d.failures, &waits)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -136,7 +136,7 @@ func (o *Outbox) take(ctx context.Context, job *river.Job[task]) (_ *taken, late
 // delivery still had to wait.
 func (o *Outbox) park(ctx context.Context, job *river.Job[task]) (parked bool, err error) {
 	err = o.store.Write(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `UPDATE deliveries AS d SET job = NULL WHERE d.seq = ? AND d.job = ? AND `+behind,
+		r, err := tx.ExecContext(ctx, `UPDATE deliveries AS d SET job = NULL WHERE d.seq = $1 AND d.job = $2 AND `+behind,
 			job.Args.Delivery, job.ID)
 		if err != nil {
 			return err
@@ -146,7 +146,7 @@ func (o *Outbox) park(ctx context.Context, job *river.Job[task]) (parked bool, e
 			return err
 		}
 		parked = true
-		return complete(ctx, tx, job)
+		return o.complete(ctx, tx, job)
 	})
 	return parked, err
 }
@@ -208,7 +208,7 @@ func (o *Outbox) deliver(ctx context.Context, d *taken) (notify.Answer, error) {
 	}
 	var remote string
 	err := o.store.DB().QueryRowContext(ctx, `SELECT d.remote FROM delivery_events about JOIN deliveries d ON d.seq = about.delivery
-		WHERE about.entry_id = ? AND d.sink = ? AND d.seq < ? AND d.type != ? AND d.remote != '' ORDER BY d.seq DESC LIMIT 1`,
+		WHERE about.entry_id = $1 AND d.sink = $2 AND d.seq < $3 AND d.type != $4 AND d.remote != '' ORDER BY d.seq DESC LIMIT 1`,
 		aboutID(d.Message.Items[0]), d.Sink, d.seq, notify.TypeBatch).Scan(&remote)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -296,7 +296,7 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 	err := o.insist(context.WithoutCancel(ctx), d, func(ctx context.Context, tx *sql.Tx) error {
 		if a != nil {
 			err := tx.QueryRowContext(ctx, `INSERT INTO attempts (delivery, n, at, took, status, answer, error)
-				SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM attempts WHERE delivery = ?1 RETURNING n`,
+				SELECT $1, coalesce(max(n), 0) + 1, $2, $3, $4, $5, $6 FROM attempts WHERE delivery = $1 RETURNING n`,
 				d.seq, a.At.UnixMicro(), a.Took.Microseconds(), a.Status, a.Answer, a.Error).Scan(&attempts)
 			if err != nil {
 				return err
@@ -304,19 +304,19 @@ func (o *Outbox) end(ctx context.Context, job *river.Job[task], d *taken, a *Att
 		}
 		if v.state == Waiting {
 			// Where it was cancelled meanwhile, the job ends when it finds that out.
-			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET next = ?, error = ? WHERE seq = ? AND state = ? AND job = ?`,
+			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET next = $1, error = $2 WHERE seq = $3 AND state = $4 AND job = $5`,
 				v.next.UnixMicro(), v.reason, d.seq, Waiting, job.ID)
 			return err
 		}
 		// What was delivered is delivered, even if it was cancelled meanwhile; but
 		// no failure undoes a Cancel or a Retry.
-		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = ?1, finished = ?2, next = NULL, error = ?3, job = NULL, remote = ?6
-			WHERE seq = ?4 AND (?1 = 'delivered' OR state = 'waiting' AND job = ?5)`,
+		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = $1, finished = $2, next = NULL, error = $3, job = NULL, remote = $6
+			WHERE seq = $4 AND ($1 = 'delivered' OR state = 'waiting' AND job = $5)`,
 			v.state, o.now().UnixMicro(), v.reason, d.seq, job.ID, d.remote)
 		if err != nil {
 			return err
 		}
-		if err := complete(ctx, tx, job); err != nil {
+		if err := o.complete(ctx, tx, job); err != nil {
 			return err
 		}
 		followed, err = follow(ctx, tx, o.client, o.now(), d.Sink, d.seq)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivertype"
 
 	"tocsin/ledger"
@@ -24,12 +23,12 @@ func Retry(ctx context.Context, s *ledger.Store, id string) error {
 			return fmt.Errorf("it is %s: only failed and cancelled deliveries can be sent again", d.state)
 		}
 		now := time.Now()
-		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = ?, since = ?, next = NULL, held = NULL, finished = NULL, error = '', job = NULL
-			WHERE seq = ?`, Waiting, now.UnixMicro(), d.seq)
+		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = $1, since = $2, next = NULL, held = NULL, finished = NULL, error = '', job = NULL
+			WHERE seq = $3`, Waiting, now.UnixMicro(), d.seq)
 		if err != nil {
 			return err
 		}
-		_, err = enqueue(ctx, tx, client, now, "d.seq = ?", d.seq)
+		_, err = enqueue(ctx, tx, client, now, "d.seq = $1", d.seq)
 		return err
 	})
 }
@@ -44,7 +43,7 @@ func Cancel(ctx context.Context, s *ledger.Store, id string) error {
 			return fmt.Errorf("it is %s: only waiting deliveries can be cancelled", d.state)
 		}
 		now := time.Now()
-		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = ?, next = NULL, finished = ?, job = NULL WHERE seq = ?`,
+		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = $1, next = NULL, finished = $2, job = NULL WHERE seq = $3`,
 			Cancelled, now.UnixMicro(), d.seq)
 		if err != nil {
 			return err
@@ -71,13 +70,13 @@ type target struct {
 
 // change runs f on the delivery of that id, in one transaction.
 func change(ctx context.Context, s *ledger.Store, id string, f func(*sql.Tx, *river.Client[*sql.Tx], target) error) error {
-	client, err := river.NewClient(riversqlite.New(s.DB()), &river.Config{Logger: slog.New(slog.DiscardHandler), MaxAttempts: maxAttempts})
+	client, err := river.NewClient(driverOf(s), &river.Config{Logger: slog.New(slog.DiscardHandler), MaxAttempts: maxAttempts})
 	if err != nil {
 		return err
 	}
 	err = s.Write(ctx, func(tx *sql.Tx) error {
 		var d target
-		err := tx.QueryRowContext(ctx, `SELECT seq, sink, state, job FROM deliveries WHERE id = ?`, id).
+		err := tx.QueryRowContext(ctx, `SELECT seq, sink, state, job FROM deliveries WHERE id = $1`, id).
 			Scan(&d.seq, &d.sink, &d.state, &d.job)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNotFound

@@ -24,7 +24,7 @@ type Count struct {
 func (o *Outbox) Counts(ctx context.Context) ([]Count, error) {
 	var all []Count
 	err := ledger.Each(ctx, o.store.DB(), `SELECT sink, state, held IS NOT NULL, count(*), min(since) FROM deliveries
-		WHERE state IN (?, ?) GROUP BY 1, 2, 3`, []any{Waiting, Failed}, func(scan func(...any) error) error {
+		WHERE state IN ($1, $2) GROUP BY 1, 2, 3`, []any{Waiting, Failed}, func(scan func(...any) error) error {
 		var c Count
 		var since int64
 		err := scan(&c.Sink, &c.State, &c.Held, &c.N, &since)

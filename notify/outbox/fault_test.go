@@ -1,21 +1,31 @@
 package outbox
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+
+	"tocsin/ledger/ledgertest"
 )
 
 // fault makes a statement fail until the returned func is called.
 func (r *rig) fault(on string) (mend func()) {
 	r.Helper()
-	_, err := r.store.DB().Exec(fmt.Sprintf(`CREATE TRIGGER fault BEFORE %s BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`, on))
+	begin, end := fmt.Sprintf(`CREATE TRIGGER fault BEFORE %s BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`, on), `DROP TRIGGER fault`
+	if ledgertest.OnPostgres() {
+		table, when, _ := strings.Cut(on, "WHEN ")
+		begin = fmt.Sprintf(`CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the disk is full'; END $$;
+			CREATE TRIGGER fault BEFORE %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION fault()`, table, cmp.Or(when, "true"))
+		end = `DROP FUNCTION fault CASCADE`
+	}
+	_, err := r.store.DB().Exec(begin)
 	must(r, err)
 	return func() {
 		r.Helper()
-		_, err := r.store.DB().Exec(`DROP TRIGGER fault`)
+		_, err := r.store.DB().Exec(end)
 		must(r, err)
 	}
 }
@@ -75,7 +85,7 @@ func TestTidyFails(t *testing.T) {
 		r.tidyEvery = 10 * time.Millisecond
 		r.quit()
 
-		r = openWith(t, r.store.Path(), func(o *Outbox) { o.tidyEvery = 10 * time.Millisecond }, sinkOf("a", newSender(takes)))
+		r = openWith(t, r.path, func(o *Outbox) { o.tidyEvery = 10 * time.Millisecond }, sinkOf("a", newSender(takes)))
 		r.clock.advance(keepFor + time.Hour)
 		mend := r.fault(on)
 		r.start()

@@ -46,7 +46,7 @@ func (o *Outbox) release(ctx context.Context) {
 func (o *Outbox) releaseDue(ctx context.Context) error {
 	now := o.now().UnixMicro()
 	var sinks []string
-	err := ledger.Each(ctx, o.store.DB(), `SELECT DISTINCT sink FROM deliveries WHERE held <= ? AND state = 'waiting'`, []any{now}, func(scan func(...any) error) error {
+	err := ledger.Each(ctx, o.store.DB(), `SELECT DISTINCT sink FROM deliveries WHERE held <= $1 AND state = 'waiting'`, []any{now}, func(scan func(...any) error) error {
 		var name string
 		err := scan(&name)
 		sinks = append(sinks, name)
@@ -76,7 +76,7 @@ func (o *Outbox) releaseSink(ctx context.Context, tx *sql.Tx, name string, now i
 	together := false
 	var items []notify.Item
 	err := ledger.Each(ctx, tx, `SELECT seq, coalesce(together, 0), coalesce(burst, 0), message FROM deliveries
-		WHERE held <= ? AND state = 'waiting' AND sink = ? ORDER BY seq`, []any{now, name}, func(scan func(...any) error) error {
+		WHERE held <= $1 AND state = 'waiting' AND sink = $2 ORDER BY seq`, []any{now, name}, func(scan func(...any) error) error {
 		var d due
 		var body []byte
 		if err := scan(&d.seq, &d.together, &d.burst, &body); err != nil {
@@ -108,17 +108,17 @@ func (o *Outbox) releaseSink(ctx context.Context, tx *sql.Tx, name string, now i
 			message.Type = notify.TypeBatch
 		}
 		for _, d := range all[1:] {
-			_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO delivery_events (entry_id, delivery)
-				SELECT entry_id, ? FROM delivery_events WHERE delivery = ?`, first.seq, d.seq)
+			_, err := tx.ExecContext(ctx, `INSERT INTO delivery_events (entry_id, delivery)
+				SELECT entry_id, $1 FROM delivery_events WHERE delivery = $2 ON CONFLICT DO NOTHING`, first.seq, d.seq)
 			if err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE seq = ?`, d.seq); err != nil {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE seq = $1`, d.seq); err != nil {
 				return err
 			}
 		}
 		if len(message.Items) == 0 {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE seq = ?`, first.seq); err != nil {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE seq = $1`, first.seq); err != nil {
 				return err
 			}
 		} else {
@@ -126,17 +126,17 @@ func (o *Outbox) releaseSink(ctx context.Context, tx *sql.Tx, name string, now i
 			if err != nil {
 				return err
 			}
-			_, err = tx.ExecContext(ctx, `UPDATE deliveries SET message = ?, type = ?, title = ? WHERE seq = ?`,
+			_, err = tx.ExecContext(ctx, `UPDATE deliveries SET message = $1, type = $2, title = $3 WHERE seq = $4`,
 				string(body), message.Type, title(message), first.seq)
 			if err != nil {
 				return err
 			}
 		}
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE deliveries SET held = NULL, since = ?1 WHERE held <= ?1 AND state = 'waiting' AND sink = ?2`, now, name)
+	_, err = tx.ExecContext(ctx, `UPDATE deliveries SET held = NULL, since = $1 WHERE held <= $1 AND state = 'waiting' AND sink = $2`, now, name)
 	if err != nil {
 		return err
 	}
-	_, err = enqueue(ctx, tx, o.client, o.now(), "d.sink = ?", name)
+	_, err = enqueue(ctx, tx, o.client, o.now(), "d.sink = $1", name)
 	return err
 }

@@ -96,7 +96,7 @@ func TestHeld(t *testing.T) {
 			r.start()
 			if restart { // it came due while nothing ran
 				r.halt()
-				path := r.store.Path()
+				path := r.path
 				r.quit()
 				r = openWith(t, path, func(o *Outbox) { o.holdEvery = time.Millisecond }, sinkOf("a", s))
 				r.clock.advance(61 * time.Minute)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,7 +17,8 @@ const keepFor = 30 * 24 * time.Hour
 // wakes jobs that are due later.
 func (o *Outbox) recover(ctx context.Context) error {
 	return o.store.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE river_job SET state = 'available', attempt = max(attempt - 1, 0) WHERE state = 'running'`)
+		_, err := tx.ExecContext(ctx, `UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
+			WHERE state = 'running'`)
 		if err != nil {
 			return err
 		}
@@ -29,7 +31,7 @@ func (o *Outbox) recover(ctx context.Context) error {
 		}
 		// What is from the future was made by a clock that has been put right.
 		now := o.now()
-		return o.reschedule(ctx, tx, `since = ?1, next = NULL`, `since > ?2`, now.UnixMicro(), now.Add(time.Hour).UnixMicro())
+		return o.reschedule(ctx, tx, `since > $1`, []any{now.Add(time.Hour).UnixMicro()}, `since = $2, next = NULL`, now.UnixMicro())
 	})
 }
 
@@ -37,7 +39,7 @@ func (o *Outbox) recover(ctx context.Context) error {
 // up when it would have been without.
 func (o *Outbox) Shift(ctx context.Context, by time.Duration) error {
 	err := o.store.Write(ctx, func(tx *sql.Tx) error {
-		return o.reschedule(ctx, tx, `since = since + ?1, next = next + ?1`, `true`, by.Microseconds())
+		return o.reschedule(ctx, tx, `true`, nil, `since = since + $1, next = next + $1`, by.Microseconds())
 	})
 	if err != nil {
 		return fmt.Errorf("outbox: moving what waits by %v: %w", by, err)
@@ -45,15 +47,16 @@ func (o *Outbox) Shift(ctx context.Context, by time.Duration) error {
 	return nil
 }
 
-// reschedule sets the times of those waiting deliveries of which which is true,
-// and gives them other jobs, but for those that are being tried just now.
-func (o *Outbox) reschedule(ctx context.Context, tx *sql.Tx, set, which string, args ...any) error {
+// reschedule sets the times of those waiting deliveries of which which is true of
+// args, and gives them other jobs, but for those that are being tried just now. The
+// parameters of set are values; they are counted on from those of which.
+func (o *Outbox) reschedule(ctx context.Context, tx *sql.Tx, which string, args []any, set string, values ...any) error {
 	_, err := tx.ExecContext(ctx, `DELETE FROM river_job WHERE state IN ('available', 'scheduled', 'retryable')
 		AND id IN (SELECT job FROM deliveries WHERE state = 'waiting' AND `+which+`)`, args...)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE deliveries SET `+set+` WHERE state = 'waiting' AND `+which, args...); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE deliveries SET `+set+` WHERE state = 'waiting' AND `+which, slices.Concat(args, values)...); err != nil {
 		return err
 	}
 	return o.mend(ctx, tx)
@@ -68,7 +71,7 @@ const maxLate = longestPause + time.Hour
 func (o *Outbox) mend(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, `UPDATE deliveries SET job = NULL WHERE state = 'waiting' AND job IS NOT NULL
 		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = job AND j.finalized_at IS NULL
-			AND (j.state = 'running' OR unixepoch(j.scheduled_at) <= max(coalesce(next, 0), ?) / 1000000 + 60))`,
+			AND (j.state = 'running' OR `+o.store.Epoch("j.scheduled_at")+` <= CASE WHEN next > $1 THEN next ELSE $1 END / 1000000 + 60))`,
 		o.now().Add(maxLate).UnixMicro())
 	if err != nil {
 		return err
@@ -105,7 +108,7 @@ func (o *Outbox) prune(ctx context.Context) error {
 		var removed int64
 		err := o.store.Write(ctx, func(tx *sql.Tx) error {
 			r, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE seq IN (
-				SELECT seq FROM deliveries WHERE state IN ('delivered', 'cancelled') AND finished < ? LIMIT 500)`, horizon)
+				SELECT seq FROM deliveries WHERE state IN ('delivered', 'cancelled') AND finished < $1 LIMIT 500)`, horizon)
 			if err != nil {
 				return err
 			}

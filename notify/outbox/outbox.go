@@ -281,7 +281,7 @@ func (o *Outbox) write(ctx context.Context, sink string, f func(*sql.Tx) error) 
 // Waiting returns how many deliveries wait, for all sinks.
 func (o *Outbox) Waiting(ctx context.Context) (int, error) {
 	var n int
-	err := o.store.DB().QueryRowContext(ctx, `SELECT count(*) FROM deliveries WHERE state = ?`, Waiting).Scan(&n)
+	err := o.store.DB().QueryRowContext(ctx, `SELECT count(*) FROM deliveries WHERE state = $1`, Waiting).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("outbox: %w", err)
 	}

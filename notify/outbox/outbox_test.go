@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 
 	"tocsin/ledger"
@@ -123,7 +122,7 @@ func TestDeliveredOnce(t *testing.T) {
 	}
 	r.quit()
 	// Another run finds nothing to do.
-	r = open(t, r.store.Path(), sinkOf("a", s)).start()
+	r = open(t, r.path, sinkOf("a", s)).start()
 	marker := r.plan("a", about("e"))[0]
 	r.becomes(marker, Delivered)
 	if await(t, s.calls, "a call").ID != marker || len(s.calls) != 0 {
@@ -244,7 +243,7 @@ func TestCancel(t *testing.T) {
 	ids := r.plan("a", about("e"), about("e"))
 	must(t, Cancel(t.Context(), r.store, ids[0]))
 	var jobs int
-	must(t, r.store.DB().QueryRow(`SELECT count(*) FROM river_job JOIN deliveries d ON d.job = river_job.id WHERE d.id = ?`, ids[1]).Scan(&jobs))
+	must(t, r.store.DB().QueryRow(`SELECT count(*) FROM river_job JOIN deliveries d ON d.job = river_job.id WHERE d.id = $1`, ids[1]).Scan(&jobs))
 	if jobs != 1 {
 		t.Errorf("%d jobs for the delivery behind, want 1", jobs)
 	}
@@ -527,7 +526,7 @@ func TestGone(t *testing.T) {
 		t.Errorf("%d warnings, want 1:\n%s", n, r.log)
 	}
 	r.quit()
-	r = open(t, r.store.Path(), sinkOf("a", s)).start()
+	r = open(t, r.path, sinkOf("a", s)).start()
 	must(t, Retry(t.Context(), r.store, id))
 	r.becomes(id, Delivered)
 }
@@ -569,7 +568,7 @@ func TestBrokenMessage(t *testing.T) {
 	s := newSender(takes)
 	r := open(t, statePath(t), sinkOf("a", s))
 	ids := r.plan("a", about("e"), about("e"))
-	_, err := r.store.DB().Exec(`UPDATE deliveries SET message = '{"time":' WHERE id = ?`, ids[0])
+	_, err := r.store.DB().Exec(`UPDATE deliveries SET message = '{"time":' WHERE id = $1`, ids[0])
 	must(t, err)
 	r.start()
 	r.becomes(ids[1], Delivered)
@@ -629,7 +628,7 @@ func TestCancelWhileHeldByRate(t *testing.T) {
 	}
 	for running, deadline := 0, time.Now().Add(patience); running == 0; {
 		must(t, r.store.DB().QueryRow(`SELECT count(*) FROM river_job JOIN deliveries d ON d.job = river_job.id
-			WHERE d.id = ? AND river_job.state = 'running'`, second).Scan(&running))
+			WHERE d.id = $1 AND river_job.state = 'running'`, second).Scan(&running))
 		if time.Now().After(deadline) {
 			t.Fatal("the second delivery was not taken up")
 		}
@@ -668,13 +667,13 @@ func TestUnknownSinkWaits(t *testing.T) {
 	if log := r.log.String(); strings.Contains(log, "WARN") || strings.Contains(log, "ERROR") {
 		t.Errorf("the log: %s", log)
 	}
-	none := open(t, r.store.Path()).start() // no sinks at all
+	none := open(t, r.path).start() // no sinks at all
 	if n := none.waiting(); n != 1 {
 		t.Errorf("%d waiting, want 1", n)
 	}
 	none.quit()
 	s := newSender(takes)
-	r = open(t, r.store.Path(), sinkOf("b", s)).start()
+	r = open(t, r.path, sinkOf("b", s)).start()
 	if d := await(t, s.calls, "a call"); d.ID != id {
 		t.Errorf("sent %s, want %s", d.ID, id)
 	}
@@ -699,7 +698,7 @@ func TestEndOfRun(t *testing.T) {
 		t.Errorf("the log: %s", log)
 	}
 	s = newSender(takes)
-	r = open(t, r.store.Path(), sinkOf("a", s)).start()
+	r = open(t, r.path, sinkOf("a", s)).start()
 	if d := await(t, s.calls, "a call"); d.ID != id {
 		t.Errorf("sent as %s, want %s", d.ID, id)
 	}
@@ -758,7 +757,7 @@ func TestMend(t *testing.T) {
 	s := newSender(takes)
 	for _, damage := range []string{
 		`DELETE FROM river_job`,
-		`UPDATE river_job SET state = 'discarded', finalized_at = datetime('now', 'subsec')`,
+		`UPDATE river_job SET state = 'discarded', finalized_at = '2020-01-01 00:00:00.000'`,
 		`UPDATE river_job SET state = 'running', attempt = 1`,
 		`UPDATE deliveries SET job = NULL`,
 	} {
@@ -767,7 +766,7 @@ func TestMend(t *testing.T) {
 		_, err := r.store.DB().Exec(damage)
 		must(t, err)
 		r.quit()
-		r = open(t, r.store.Path(), sinkOf("a", s)).start()
+		r = open(t, r.path, sinkOf("a", s)).start()
 		if rec := r.becomes(id, Delivered); rec.Tries != 1 {
 			t.Errorf("%s: %d tries, want 1", damage, rec.Tries)
 		}
@@ -794,14 +793,14 @@ func TestPrune(t *testing.T) {
 	r.quit()
 
 	reopened := func(later time.Duration) []string {
-		r := open(t, r.store.Path(), sinkOf("a", s))
+		r := open(t, r.path, sinkOf("a", s))
 		r.clock.advance(later)
 		r.tidyEvery = time.Millisecond
 		r.start()
 		// The prune of the start is over when a second one has removed this.
 		id := r.plan("a", about("marker"))[0]
 		r.becomes(id, Delivered)
-		_, err := r.store.DB().Exec(`UPDATE deliveries SET finished = 1 WHERE id = ?`, id)
+		_, err := r.store.DB().Exec(`UPDATE deliveries SET finished = 1 WHERE id = $1`, id)
 		must(t, err)
 		for deadline := time.Now().Add(patience); ; {
 			if _, err := Show(t.Context(), r.store, id); errors.Is(err, ErrNotFound) {
@@ -826,7 +825,7 @@ func TestPrune(t *testing.T) {
 	if got, want := reopened(keepFor+time.Hour), []string{pending[0], failed}; !slices.Equal(got, want) {
 		t.Errorf("later: %v, want %v", got, want)
 	}
-	store, err := ledger.OpenShared(t.Context(), r.store.Path())
+	store, err := ledger.OpenShared(t.Context(), r.path)
 	must(t, err)
 	defer store.Close()
 	var orphans int
@@ -848,7 +847,7 @@ func TestCommandsBesideRun(t *testing.T) {
 	ok := r.plan("a", about("f"))[0]
 	r.becomes(ok, Delivered)
 
-	beside, err := ledger.OpenShared(t.Context(), r.store.Path())
+	beside, err := ledger.OpenShared(t.Context(), r.path)
 	must(t, err)
 	defer beside.Close()
 	ids := func(f Filter) []string {
@@ -1005,7 +1004,7 @@ func TestDamagedQueue(t *testing.T) {
 func TestQueueOfAnotherRiver(t *testing.T) {
 	for what, change := range map[string]func(ctx context.Context, store *ledger.Store) error{
 		"older": func(ctx context.Context, store *ledger.Store) error {
-			m, err := rivermigrate.New(riversqlite.New(store.DB()), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+			m, err := rivermigrate.New(driverOf(store), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				return err
 			}

@@ -33,11 +33,11 @@ func (o *Outbox) Plan(ctx context.Context, tx *sql.Tx, planned []notify.Planned)
 		return nil, fmt.Errorf("outbox: planning: %w", err)
 	}
 	// The transaction holds the write lock: nobody else's rows are among these.
-	if _, err := enqueue(ctx, tx, o.client, o.now(), "d.seq >= ?", first); err != nil {
+	if _, err := enqueue(ctx, tx, o.client, o.now(), "d.seq >= $1", first); err != nil {
 		return nil, fmt.Errorf("outbox: planning: %w", err)
 	}
 	for name := range freed {
-		if _, err := enqueue(ctx, tx, o.client, o.now(), "d.sink = ?", name); err != nil {
+		if _, err := enqueue(ctx, tx, o.client, o.now(), "d.sink = $1", name); err != nil {
 			return nil, fmt.Errorf("outbox: planning: %w", err)
 		}
 	}
@@ -48,20 +48,20 @@ func (o *Outbox) Plan(ctx context.Context, tx *sql.Tx, planned []notify.Planned)
 // sinks of which something is held no more.
 func (o *Outbox) insert(ctx context.Context, tx *sql.Tx, planned []notify.Planned) (_ []notify.Delivery, first int64, freed map[string]bool, err error) {
 	row, err := tx.PrepareContext(ctx, `INSERT INTO deliveries (id, sink, type, title, message, state, created, since, held, together, burst)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $10 THEN 1 ELSE 0 END, $11) RETURNING seq`)
 	if err != nil {
 		return nil, 0, nil, err
 	}
 	defer func() { err = errors.Join(err, row.Close()) }()
-	about, err := tx.PrepareContext(ctx, `INSERT OR IGNORE INTO delivery_events (entry_id, delivery) VALUES (?, ?)`)
+	about, err := tx.PrepareContext(ctx, `INSERT INTO delivery_events (entry_id, delivery) VALUES ($1, $2) ON CONFLICT DO NOTHING`)
 	if err != nil {
 		return nil, 0, nil, err
 	}
 	defer func() { err = errors.Join(err, about.Close()) }()
 
-	free, err := tx.PrepareContext(ctx, `UPDATE deliveries SET held = NULL WHERE held IS NOT NULL AND state = 'waiting' AND sink = ?1
+	free, err := tx.PrepareContext(ctx, `UPDATE deliveries SET held = NULL WHERE held IS NOT NULL AND state = 'waiting' AND sink = $1
 		AND seq IN (SELECT other.delivery FROM delivery_events mine JOIN delivery_events other ON other.entry_id = mine.entry_id
-			WHERE mine.delivery = ?2)`)
+			WHERE mine.delivery = $2)`)
 	if err != nil {
 		return nil, 0, nil, err
 	}
@@ -168,7 +168,7 @@ func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now
 	if err != nil {
 		return 0, err
 	}
-	set, err := tx.PrepareContext(ctx, `UPDATE deliveries SET job = ? WHERE seq = ?`)
+	set, err := tx.PrepareContext(ctx, `UPDATE deliveries SET job = $1 WHERE seq = $2`)
 	if err != nil {
 		return 0, err
 	}
@@ -188,9 +188,9 @@ func enqueue(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now
 // earlier are the deliveries e that a delivery d has to wait for. The CROSS JOINs
 // hold SQLite to the order that starts with the few events of d.
 const earlier = `FROM delivery_events mine
-	CROSS JOIN delivery_events other ON other.entry_id = mine.entry_id AND other.delivery < mine.delivery
-	CROSS JOIN deliveries e ON e.seq = other.delivery
-	WHERE mine.delivery = d.seq AND e.sink = d.sink AND e.state = 'waiting'`
+	CROSS JOIN delivery_events other
+	CROSS JOIN deliveries e
+	WHERE mine.delivery = d.seq AND other.entry_id = mine.entry_id AND other.delivery < mine.delivery AND e.seq = other.delivery AND e.sink = d.sink AND e.state = 'waiting'`
 
 // behind is true of a delivery d that has to wait for an earlier one.
 const behind = `EXISTS (SELECT 1 ` + earlier + `)`
@@ -200,7 +200,7 @@ const behind = `EXISTS (SELECT 1 ` + earlier + `)`
 func follow(ctx context.Context, tx *sql.Tx, client *river.Client[*sql.Tx], now time.Time, sink string, seq int64) (n int, err error) {
 	return enqueue(ctx, tx, client, now, `d.seq IN (
 		SELECT min(other.delivery) FROM delivery_events mine
-		CROSS JOIN delivery_events other ON other.entry_id = mine.entry_id AND other.delivery > mine.delivery
-		CROSS JOIN deliveries e ON e.seq = other.delivery
-		WHERE mine.delivery = ? AND e.sink = ? AND e.state = 'waiting' GROUP BY mine.entry_id)`, seq, sink)
+		CROSS JOIN delivery_events other
+		CROSS JOIN deliveries e
+		WHERE mine.delivery = $1 AND other.entry_id = mine.entry_id AND other.delivery > mine.delivery AND e.seq = other.delivery AND e.sink = $2 AND e.state = 'waiting' GROUP BY mine.entry_id)`, seq, sink)
 }

@@ -16,7 +16,7 @@ func (o *Outbox) probeDown(ctx context.Context) error {
 	for name, s := range o.sinks {
 		if s.wake() {
 			err := o.write(ctx, name, func(tx *sql.Tx) error {
-				return o.reschedule(ctx, tx, `next = NULL`, `sink = ?1 AND held IS NULL`, name)
+				return o.reschedule(ctx, tx, `sink = $1 AND held IS NULL`, []any{name}, `next = NULL`)
 			})
 			if err != nil {
 				return err
@@ -27,12 +27,12 @@ func (o *Outbox) probeDown(ctx context.Context) error {
 		}
 		err := o.write(ctx, name, func(tx *sql.Tx) error {
 			var seq sql.Null[int64]
-			err := tx.QueryRowContext(ctx, `SELECT min(seq) FROM deliveries WHERE state = 'waiting' AND sink = ? AND held IS NULL`, name).Scan(&seq)
+			err := tx.QueryRowContext(ctx, `SELECT min(seq) FROM deliveries WHERE state = 'waiting' AND sink = $1 AND held IS NULL`, name).Scan(&seq)
 			if err != nil || !seq.Valid {
 				return err // with nothing to try, it stays as it is
 			}
 			s.try(seq.V, o.firstProbe)
-			return o.reschedule(ctx, tx, `next = NULL`, `seq = ?1`, seq.V)
+			return o.reschedule(ctx, tx, `seq = $1`, []any{seq.V}, `next = NULL`)
 		})
 		if err != nil {
 			return err

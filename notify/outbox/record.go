@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"tocsin/ledger"
@@ -123,12 +124,12 @@ func List(ctx context.Context, s *ledger.Store, f Filter) (_ []Record, err error
 	default:
 		return nil, fmt.Errorf("unknown state %q: use %s, %s, %s or %s", f.State, Waiting, Delivered, Failed, Cancelled)
 	}
-	limit := -1 // SQLite's word for all
+	limit := math.MaxInt
 	if f.Limit > 0 {
 		limit = f.Limit
 	}
 	rows, err := s.DB().QueryContext(ctx, `SELECT `+columns+` FROM deliveries d
-		WHERE (?1 = '' OR d.sink = ?1) AND (?2 = '' OR d.state = ?2) ORDER BY d.seq DESC LIMIT ?3`, f.Sink, f.State, limit)
+		WHERE ($1 = '' OR d.sink = $1) AND ($2 = '' OR d.state = $2) ORDER BY d.seq DESC LIMIT $3`, f.Sink, f.State, limit)
 	if err != nil {
 		return nil, fmt.Errorf("deliveries: %w", err)
 	}
@@ -159,7 +160,7 @@ func Show(ctx context.Context, s *ledger.Store, id string) (_ Record, err error)
 	}
 	defer func() { _ = tx.Rollback() }()
 	var body []byte
-	r, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+`, d.message FROM deliveries d WHERE d.id = ?`, id), &body)
+	r, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+`, d.message FROM deliveries d WHERE d.id = $1`, id), &body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Record{}, ErrNotFound
 	}
@@ -169,7 +170,7 @@ func Show(ctx context.Context, s *ledger.Store, id string) (_ Record, err error)
 	if err := json.Unmarshal(body, &r.Message); err != nil {
 		return Record{}, fmt.Errorf("its message: %w", err)
 	}
-	err = ledger.Each(ctx, tx, `SELECT n, at, took, status, answer, error FROM attempts WHERE delivery = ? ORDER BY n`, []any{r.Seq}, func(scan func(...any) error) error {
+	err = ledger.Each(ctx, tx, `SELECT n, at, took, status, answer, error FROM attempts WHERE delivery = $1 ORDER BY n`, []any{r.Seq}, func(scan func(...any) error) error {
 		var a Attempt
 		var at, took int64
 		err := scan(&a.N, &at, &took, &a.Status, &a.Answer, &a.Error)

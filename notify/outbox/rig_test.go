@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tocsin/ledger"
+	"tocsin/ledger/ledgertest"
 	"tocsin/notify"
 )
 
@@ -120,10 +121,11 @@ func (j *journal) until(t testing.TB, text string) string {
 	}
 }
 
-// rig is an outbox on a state file.
+// rig is an outbox on a state.
 type rig struct {
 	testing.TB
 	store *ledger.Store
+	path  string // of the store
 	*Outbox
 	log   *journal
 	clock *clock
@@ -152,6 +154,14 @@ func (c *clock) advance(d time.Duration) {
 // takes longer than most tests.
 func statePath(t testing.TB) string {
 	t.Helper()
+	if ledgertest.OnPostgres() {
+		server := ledgertest.Shared(t)
+		template, err := emptyDatabase(server)
+		must(t, err)
+		name, err := server.Database(template)
+		must(t, err)
+		return server.Address(name)
+	}
 	b, err := emptyState()
 	must(t, err)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
@@ -166,16 +176,36 @@ var emptyState = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "tocsin.db")
-	store, err := ledger.Open(context.Background(), path)
-	if err != nil {
-		return nil, err
-	}
-	err = New(Options{Store: store}).Open(context.Background())
-	if err = errors.Join(err, store.Close()); err != nil {
+	if err := makeState(path); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(path)
 })
+
+// emptyDatabase is the name of the database that statePath copies.
+func emptyDatabase(s *ledgertest.Server) (string, error) {
+	made.Do(func() {
+		if made.name, made.err = s.Database(""); made.err == nil {
+			made.err = makeState(s.Address(made.name))
+		}
+	})
+	return made.name, made.err
+}
+
+var made struct {
+	sync.Once
+	name string
+	err  error
+}
+
+// makeState makes a state with River's tables.
+func makeState(path string) error {
+	store, err := ledger.Open(context.Background(), path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(New(Options{Store: store}).Open(context.Background()), store.Close())
+}
 
 // sinkOf is a sink with an hour for its retries.
 func sinkOf(name string, s notify.Sender) Sink {
@@ -196,7 +226,7 @@ func openWith(t testing.TB, path string, set func(*Outbox), sinks ...Sink) *rig 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{TB: t, store: store, log: newJournal(), clock: new(clock)}
+	r := &rig{TB: t, store: store, path: path, log: newJournal(), clock: new(clock)}
 	r.Outbox = New(Options{
 		Store: store, Sinks: sinks, Now: r.clock.now,
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo})),

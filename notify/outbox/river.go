@@ -12,7 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
@@ -67,7 +70,7 @@ func (t ticking) NowOrNil() *time.Time { now := t.now(); return &now }
 // openRiver brings River's tables up to date and returns its client.
 func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) {
 	log := slog.New(lower{o.log.Handler(), newSaid()}).With("by", "river")
-	driver := &waking{riversqlite.New(o.store.DB()), o.waker}
+	driver := &waking{driverOf(o.store), o.waker}
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
 	if err != nil {
 		return nil, err
@@ -116,6 +119,15 @@ func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	return river.NewClient(driver, config)
 }
 
+// driverOf returns River's driver for a store. Both take the transactions of
+// database/sql, so that all else is one.
+func driverOf(s *ledger.Store) riverdriver.Driver[*sql.Tx] {
+	if pool := s.Pool(); pool != nil {
+		return riverdatabasesql.NewWithPgxListener(s.DB(), pool)
+	}
+	return riversqlite.New(s.DB())
+}
+
 // leaveNewer drops tables that a newer River made: what this one would make of them
 // nobody knows, and they hold nothing that cannot be made again.
 func (o *Outbox) leaveNewer(ctx context.Context, m *rivermigrate.Migrator[*sql.Tx]) error {
@@ -138,24 +150,45 @@ func (o *Outbox) leaveNewer(ctx context.Context, m *rivermigrate.Migrator[*sql.T
 // brokenSchema says of an error that a statement did not fit the tables.
 func brokenSchema(err error) bool {
 	var fault *sqlite.Error
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return strings.HasPrefix(refused.Code, "42") // PostgreSQL's appendix A: syntax error or access rule violation
+	}
 	return errors.As(err, &fault) && fault.Code() == sqlite3.SQLITE_ERROR
 }
 
-// dropRiver removes all of River's tables.
+// madeByRiver are the statements that remove what River made, on SQLite and on
+// PostgreSQL.
+const (
+	madeByRiver = `SELECT 'DROP TABLE "' || name || '"' FROM sqlite_schema WHERE type = 'table' AND name LIKE 'river\_%' ESCAPE '\'`
+
+	madeByRiverOnPostgres = `SELECT 'DROP TABLE IF EXISTS ' || oid::regclass || ' CASCADE' FROM pg_class
+			WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND relname LIKE 'river\_%'
+		UNION ALL SELECT 'DROP FUNCTION IF EXISTS ' || oid::regprocedure || ' CASCADE' FROM pg_proc
+			WHERE pronamespace = current_schema()::regnamespace AND proname LIKE 'river\_%'
+		UNION ALL SELECT 'DROP TYPE IF EXISTS ' || oid::regtype || ' CASCADE' FROM pg_type
+			WHERE typnamespace = current_schema()::regnamespace AND typtype = 'e' AND typname LIKE 'river\_%'`
+)
+
+// dropRiver removes all that River made.
 func (o *Outbox) dropRiver(ctx context.Context) error {
+	made := madeByRiver
+	if o.store.Pool() != nil {
+		made = madeByRiverOnPostgres
+	}
 	return o.store.Write(ctx, func(tx *sql.Tx) error {
-		var names []string
-		err := ledger.Each(ctx, tx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'river\_%' ESCAPE '\'`, nil, func(scan func(...any) error) error {
-			var name string
-			err := scan(&name)
-			names = append(names, name)
+		var drops []string
+		err := ledger.Each(ctx, tx, made, nil, func(scan func(...any) error) error {
+			var drop string
+			err := scan(&drop)
+			drops = append(drops, drop)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			if _, err := tx.ExecContext(ctx, `DROP TABLE "`+name+`"`); err != nil {
+		for _, drop := range drops {
+			if _, err := tx.ExecContext(ctx, drop); err != nil {
 				return err
 			}
 		}
@@ -174,8 +207,13 @@ func queueOf(sink string) string {
 }
 
 // complete ends a job in the transaction that ends its delivery.
-func complete(ctx context.Context, tx *sql.Tx, job *river.Job[task]) error {
-	_, err := river.JobCompleteTx[*riversqlite.Driver](ctx, tx, job)
+func (o *Outbox) complete(ctx context.Context, tx *sql.Tx, job *river.Job[task]) error {
+	var err error
+	if o.store.Pool() != nil {
+		_, err = river.JobCompleteTx[*riverdatabasesql.Driver](ctx, tx, job)
+	} else {
+		_, err = river.JobCompleteTx[*riversqlite.Driver](ctx, tx, job)
+	}
 	if errors.Is(err, rivertype.ErrNotFound) {
 		return nil // ended already
 	}

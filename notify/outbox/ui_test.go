@@ -71,7 +71,14 @@ func TestUI(t *testing.T) {
 	if j := waiting; len(j.Data) != 1 || !strings.Contains(j.Data[0].Args, late) || j.Data[0].Queue != "bad" {
 		t.Fatalf("scheduled: %+v", j)
 	}
-	if _, text := ask("GET", "/queue/api/jobs/"+strings.TrimSpace(jsonOf(waiting.Data[0].ID)), ""); !strings.Contains(text, `"output":{"state":"waiting","status":429,"error":"asked to wait 1h0m0s: server error"}`) {
+	_, text := ask("GET", "/queue/api/jobs/"+strings.TrimSpace(jsonOf(waiting.Data[0].ID)), "")
+	var told struct {
+		Metadata struct {
+			Output outcome `json:"output"`
+		} `json:"metadata"`
+	}
+	must(t, json.Unmarshal([]byte(text), &told))
+	if want := (outcome{State: Waiting, Status: 429, Error: "asked to wait 1h0m0s: server error"}); told.Metadata.Output != want {
 		t.Errorf("the job does not say what came of the attempt: %s", text)
 	}
 	if _, text := ask("GET", "/queue/api/states", ""); !strings.Contains(text, `"completed":{"accuracy":"exact","count":1`) {

@@ -2,18 +2,19 @@ package outbox
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"sync"
 
 	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 )
 
 // waking is River's driver with a listener that is told at once which queues have new
-// jobs. River's own reads of them in the database, twenty times a second, and not of
-// two that come within FetchCooldown. That stays, for jobs of other processes.
+// jobs. River's own hears of them from the database (in SQLite it looks for them twenty
+// times a second), and not of two that come within FetchCooldown. That stays, for jobs
+// of other processes.
 type waking struct {
-	*riversqlite.Driver
+	riverdriver.Driver[*sql.Tx]
 	waker *waker
 }
 

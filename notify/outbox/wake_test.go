@@ -3,6 +3,8 @@ package outbox
 import (
 	"testing"
 	"time"
+
+	"tocsin/ledger/ledgertest"
 )
 
 // Deliveries are sent when they are planned, and when their turn comes, though River
@@ -10,8 +12,10 @@ import (
 func TestWake(t *testing.T) {
 	s := newSender(takes)
 	r := openWith(t, statePath(t), func(o *Outbox) { o.poll = time.Hour }, sinkOf("a", s), sinkOf("b--b", newSender(takes)))
-	_, err := r.store.DB().Exec(`CREATE TRIGGER unread AFTER INSERT ON river_notification BEGIN DELETE FROM river_notification WHERE id = NEW.id; END`)
-	must(t, err)
+	if !ledgertest.OnPostgres() { // which has no table of them
+		_, err := r.store.DB().Exec(`CREATE TRIGGER unread AFTER INSERT ON river_notification BEGIN DELETE FROM river_notification WHERE id = NEW.id; END`)
+		must(t, err)
+	}
 	r.start()
 	r.becomes(r.plan("b--b", about("e0"))[0], Delivered)
 	// River would look every five seconds, by an accident of its own.
