@@ -136,7 +136,7 @@ func isTaggingEntity(s string) bool {
 const alphaNum = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 func (e *Events) check(d *decoder) {
-	d.file("events.dir", e.Dir, "object storage is")
+	d.file("events.dir", e.Dir, "events on object storage are")
 	if e.Dir == "" {
 		d.wrong("events.dir", "is empty; name the folder of the event files")
 	}
@@ -267,7 +267,7 @@ func (f *Feeds) check(d *decoder) {
 		d.reject("feeds.min_events", f.MinEvents, "a number of events; write 1 or more")
 	}
 	d.one("feeds.content", f.Content, contents)
-	d.file("feeds.dir", f.Dir, "object storage is")
+	f.checkDir(d)
 	d.one("feeds.write", f.Write, written)
 	d.subset("feeds.significant", f.Significant, significant)
 	d.subset("feeds.corrections", f.Corrections, corrections)
@@ -282,6 +282,74 @@ func (f *Feeds) check(d *decoder) {
 		d.line(key+".title", c.Title, false)
 		d.match(key+".match", c.Match)
 	}
+}
+
+// checkDir takes the address of a bucket apart. What is wrong with one is not quoted,
+// as there may be a password in it.
+func (f *Feeds) checkDir(d *decoder) {
+	const dir, like = "feeds.dir", "write it like s3://bucket/prefix?endpoint=https://s3.example.org"
+	if f.S3 != (S3{}) {
+		for name, value := range sorted(map[string]Secret{"access_key_id": f.S3.AccessKeyID, "secret_access_key": f.S3.SecretAccessKey}) {
+			switch {
+			case value == "":
+				d.wrong(join("feeds.s3", name), "missing beside the other one; write both, or none")
+			case !httpguts.ValidHeaderFieldValue(value.Reveal()) || strings.ContainsFunc(value.Reveal(), unicode.IsSpace):
+				d.reject(join("feeds.s3", name), value, "a key; write one line without spaces")
+			}
+		}
+	}
+	rest, ok := strings.CutPrefix(f.Dir, "s3://")
+	switch {
+	case !ok && strings.Contains(f.Dir, "://"):
+		d.wrong(dir, "a URL other than s3:// is not taken here; write the path of a folder, or a bucket: %s", like)
+	case !ok && f.S3 != (S3{}):
+		d.wrong("feeds.s3", "is for a bucket, and feeds.dir names none; remove it, or write it there like s3://bucket/prefix?endpoint=https://s3.example.org")
+	}
+	if !ok {
+		d.line(dir, f.Dir, false)
+		return
+	}
+	u, err := url.Parse(f.Dir)
+	if err != nil {
+		d.wrong(dir, "is not a URL; %s", like)
+		return
+	}
+	if u.User != nil || strings.Contains(rest, "@") {
+		d.wrong(dir, "has credentials in it; write them into feeds.s3, best as access_key_id_file and secret_access_key_file")
+		return
+	}
+	b := &Bucket{Name: u.Host, Prefix: strings.Trim(u.Path, "/")}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil || u.Fragment != "" {
+		d.wrong(dir, "is not a URL of a bucket; %s", like)
+		return
+	}
+	for name, values := range sorted(query) {
+		switch {
+		case name == "endpoint" && len(values) == 1:
+			b.Endpoint = strings.TrimRight(values[0], "/")
+		case name == "region" && len(values) == 1:
+			b.Region = values[0]
+		default:
+			d.wrong(dir, "says more than endpoint and region behind the ?; %s", like)
+		}
+	}
+	if n := len(b.Name); n < 3 || n > 63 || strings.Trim(b.Name, "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || strings.Trim(b.Name, "-.") != b.Name || strings.Contains(b.Name, "..") {
+		d.wrong(dir, "does not have the name of a bucket behind s3://: 3 to 63 of a-z, 0-9, - and dots; %s", like)
+	}
+	for part := range strings.SplitSeq(b.Prefix, "/") {
+		if b.Prefix != "" && (part == "" || part == "." || part == "..") || strings.ContainsFunc(part, unicode.IsControl) {
+			d.wrong(dir, "has a prefix with an empty part, dots or control characters in it; %s", like)
+		}
+	}
+	e := webURL(b.Endpoint)
+	if b.Endpoint != "" && (e == nil || e.User != nil || e.Path != "" || e.RawQuery != "" || e.Fragment != "") {
+		d.wrong(dir, "has an endpoint that is not http:// or https:// and a host alone; %s", like)
+	}
+	if strings.Trim(b.Region, alphaNum+"-") != "" {
+		d.wrong(dir, "has a region that is not letters, digits and hyphens; write it like region=eu-central-1")
+	}
+	f.Bucket = b
 }
 
 func (f *Feeds) checkHub(d *decoder, key string) {

@@ -42,7 +42,7 @@ func TestChecks(t *testing.T) {
 		clock     = "is not a time of day; write it like 22:00"
 		date      = "is not a date; write it like 2025-01-28"
 		hub       = `is not an absolute http or https URL; write it like https://hub.example.org/, or "" for none`
-		storage   = "a URL is not taken here, since object storage is not in this version; write a path"
+		bucket    = "write it like s3://bucket/prefix?endpoint=https://s3.example.org"
 	)
 	long := strings.Repeat("a", 64)
 	for _, test := range []struct {
@@ -108,7 +108,7 @@ func TestChecks(t *testing.T) {
 		{nest("site", "timezone: ''"), `2: site.timezone: "" is not a time zone; write it like UTC or Europe/Berlin`},
 
 		{nest("events", "dir: ''"), "2: events.dir: is empty; name the folder of the event files"},
-		{nest("events", "dir: s3://bucket/a"), "2: events.dir: " + storage},
+		{nest("events", "dir: s3://bucket/a"), "2: events.dir: a URL is not taken here, since events on object storage are not in this version; write a path"},
 		{nest("events", "include: []"), `2: events.include: is empty, so that nothing would be read; write ["**/*.md"]`},
 		{nest("events", `include: ["*.md", "[a"]`), `2: events.include[1]: "[a" ` + glob},
 		{nest("events", `exclude: [""]`), `2: events.exclude[0]: "" ` + glob},
@@ -162,7 +162,29 @@ func TestChecks(t *testing.T) {
 		{nest("feeds", "window: 0s"), ""},
 		{nest("feeds", "min_events: 0"), "2: feeds.min_events: 0 is not a number of events; write 1 or more"},
 		{nest("feeds", "content: sumary"), "2: feeds.content: \"sumary\" is not one of full, summary; did you mean `summary`?"},
-		{nest("feeds", "dir: s3://bucket/a"), "2: feeds.dir: " + storage},
+		{nest("feeds", "dir: s3://bucket"), ""},
+		{nest("feeds", "dir: 's3://a.bucket-1/a/b/?endpoint=http://[::1]:9000/&region=eu-central-1'"), ""},
+		{nest("feeds", "dir: https://bucket.example.org/a"), "2: feeds.dir: a URL other than s3:// is not taken here; write the path of a folder, or a bucket: " + bucket},
+		{nest("feeds", "dir: s3://b"), "2: feeds.dir: does not have the name of a bucket behind s3://: 3 to 63 of a-z, 0-9, - and dots; " + bucket},
+		{nest("feeds", "dir: s3://Bucket/a"), "2: feeds.dir: does not have the name of a bucket behind s3://: 3 to 63 of a-z, 0-9, - and dots; " + bucket},
+		{nest("feeds", "dir: s3://bucket:9000/a"), "2: feeds.dir: does not have the name of a bucket behind s3://: 3 to 63 of a-z, 0-9, - and dots; " + bucket},
+		{nest("feeds", "dir: s3://a..b/a"), "2: feeds.dir: does not have the name of a bucket behind s3://: 3 to 63 of a-z, 0-9, - and dots; " + bucket},
+		{nest("feeds", "dir: 's3://buc ket/a'"), "2: feeds.dir: is not a URL; " + bucket},
+		{nest("feeds", "dir: s3://bucket/a/../b"), "2: feeds.dir: has a prefix with an empty part, dots or control characters in it; " + bucket},
+		{nest("feeds", "dir: s3://bucket/a//b"), "2: feeds.dir: has a prefix with an empty part, dots or control characters in it; " + bucket},
+		{nest("feeds", "dir: s3://key:c4n4ry@bucket/a"), "2: feeds.dir: has credentials in it; write them into feeds.s3, best as access_key_id_file and secret_access_key_file"},
+		{nest("feeds", "dir: s3://bucket/?endpoint=s3.example.org"), "2: feeds.dir: has an endpoint that is not http:// or https:// and a host alone; " + bucket},
+		{nest("feeds", "dir: s3://bucket/?endpoint=https://c4n4ry:c4n4ry@s3.example.org"), "2: feeds.dir: has credentials in it; write them into feeds.s3, best as access_key_id_file and secret_access_key_file"},
+		{nest("feeds", "dir: s3://bucket/?endpoint=https://c4n4ry:c4n4ry%40s3.example.org"), "2: feeds.dir: has an endpoint that is not http:// or https:// and a host alone; " + bucket},
+		{nest("feeds", "dir: s3://bucket/?endpoint=https://s3.example.org/path"), "2: feeds.dir: has an endpoint that is not http:// or https:// and a host alone; " + bucket},
+		{nest("feeds", "dir: s3://bucket/?region=a/b"), "2: feeds.dir: has a region that is not letters, digits and hyphens; write it like region=eu-central-1"},
+		{nest("feeds", "dir: s3://bucket/?secret=c4n4ry"), "2: feeds.dir: says more than endpoint and region behind the ?; " + bucket},
+		{nest("feeds", "dir: s3://bucket/?region=a&region=b"), "2: feeds.dir: says more than endpoint and region behind the ?; " + bucket},
+		{nest("feeds", "dir: 's3://bucket/#a'"), "2: feeds.dir: is not a URL of a bucket; " + bucket},
+		{nest("feeds", "dir: s3://bucket\ns3: {access_key_id: a, secret_access_key: c4n4ry}"), ""},
+		{nest("feeds", "dir: s3://bucket\ns3: {access_key_id: a}"), "3: feeds.s3.secret_access_key: missing beside the other one; write both, or none"},
+		{nest("feeds", "dir: s3://bucket\ns3: {access_key_id: a, secret_access_key: 'c4n4ry b'}"), "3: feeds.s3.secret_access_key: the value is not a key; write one line without spaces"},
+		{nest("feeds", "dir: out\ns3: {access_key_id: a, secret_access_key: c4n4ry}"), "3: feeds.s3: is for a bucket, and feeds.dir names none; remove it, or write it there like s3://bucket/prefix?endpoint=https://s3.example.org"},
 		{nest("feeds", "hub: https://hub.example.org/publish?key=a"), ""},
 		{nest("feeds", "hub: hub.example.org"), `2: feeds.hub: "hub.example.org" ` + hub},
 		{nest("feeds", "hub: ftp://hub.example.org/"), `2: feeds.hub: "ftp://hub.example.org/" ` + hub},

@@ -26,6 +26,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -228,13 +229,19 @@ type Feeds struct {
 	Content string `yaml:"content"`
 
 	// Dir is a folder into which everything is also written, for any web
-	// server. Relative paths are relative to the configuration's folder.
-	// Default: empty, none. A URL (s3://…) is refused in this version.
+	// server; relative paths are relative to the configuration's folder. Or it
+	// is s3://BUCKET/PREFIX?endpoint=URL&region=NAME. Default: empty, none.
 	Dir string `yaml:"dir"`
 
 	// Write is what is written into Dir: all, or feeds, which are these and the list
 	// of them alone. Default: all.
 	Write string `yaml:"write"`
+
+	// Bucket is what Dir says where that is s3://; else nil.
+	Bucket *Bucket `yaml:"-"`
+
+	// S3 are the credentials of that bucket.
+	S3 S3 `yaml:"s3"`
 
 	// Significant are the fields whose change moves an entry's updated time:
 	// some of title, date, importance, status, location, tags, actors, sources,
@@ -252,6 +259,33 @@ type Feeds struct {
 
 	// Custom are feeds of their own, each by a match. Default: none.
 	Custom []Custom `yaml:"custom"`
+}
+
+// Bucket is where an object store has what is published.
+type Bucket struct {
+	// Name is the bucket's: 3 to 63 of a-z, 0-9, - and dots.
+	Name string
+	// Prefix begins the keys of all objects, without slashes at its ends; empty:
+	// none.
+	Prefix string
+	// Endpoint is the address of the store: http or https and a host. Default:
+	// Amazon's.
+	Endpoint string
+	// Region is that of the bucket; empty: asked of the store.
+	Region string
+}
+
+// String returns s3://NAME/PREFIX, which holds nothing secret.
+func (b *Bucket) String() string { return strings.TrimSuffix("s3://"+b.Name+"/"+b.Prefix, "/") }
+
+// S3 are credentials of an object store, both or none. Default: empty, those of
+// the environment (AWS_ACCESS_KEY_ID and so on), of the shared file
+// (~/.aws/credentials), and at Amazon those of the machine.
+type S3 struct {
+	// AccessKeyID names the key.
+	AccessKeyID Secret `yaml:"access_key_id"`
+	// SecretAccessKey signs by it.
+	SecretAccessKey Secret `yaml:"secret_access_key"`
 }
 
 // Custom is one feed with a name and a match of its own.
@@ -634,7 +668,7 @@ func Parse(path string, data []byte, env Env) (*Config, error) {
 // resolve makes relative paths relative to the configuration's folder.
 func (c *Config) resolve() {
 	for _, p := range []*string{&c.Events.Dir, &c.Feeds.Dir, &c.Store} {
-		if *p != "" {
+		if *p != "" && (p != &c.Feeds.Dir || c.Feeds.Bucket == nil) {
 			*p = beside(c.Path, *p)
 		}
 	}

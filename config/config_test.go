@@ -27,6 +27,32 @@ func env(vars, files map[string]string) Env {
 	}
 }
 
+// The address of a bucket is taken apart, and no path.
+func TestBucket(t *testing.T) {
+	for text, want := range map[string]Bucket{
+		"s3://bucket": {Name: "bucket"},
+		"s3://bucket/a/b/?region=eu-1&endpoint=http://[::1]:9000/": {Name: "bucket", Prefix: "a/b", Endpoint: "http://[::1]:9000", Region: "eu-1"},
+		"s3://bucket?endpoint=https%3A%2F%2Fs3.example.org":        {Name: "bucket", Endpoint: "https://s3.example.org"},
+	} {
+		c := mustParse(t, "feeds: {dir: '"+text+"'}", Env{})
+		if b := c.Feeds.Bucket; b == nil || *b != want || c.Feeds.Dir != text {
+			t.Errorf("%s: %+v, %s", text, b, c.Feeds.Dir)
+		}
+	}
+	if b := (&Bucket{Name: "a", Prefix: "b/c", Endpoint: "x"}).String(); b != "s3://a/b/c" {
+		t.Error(b)
+	}
+	if b := mustParse(t, "feeds: {dir: out}", Env{}).Feeds.Bucket; b != nil {
+		t.Errorf("a folder is a bucket: %v", b)
+	}
+	// As other secrets, in systemd's credentials.
+	c := mustParse(t, "feeds: {dir: 's3://bucket', s3: {access_key_id_file: s3-key, secret_access_key_file: secrets/s3}}", env(
+		map[string]string{"CREDENTIALS_DIRECTORY": "/creds"}, map[string]string{"/creds/s3-key": "id\n", "/creds/secrets_s3": "key\n"}))
+	if s := c.Feeds.S3; s.AccessKeyID.Reveal() != "id" || s.SecretAccessKey.Reveal() != "key" {
+		t.Errorf("%q %q", s.AccessKeyID.Reveal(), s.SecretAccessKey.Reveal())
+	}
+}
+
 // mustParse parses a configuration without faults, at /etc/tocsin/config.yaml.
 func mustParse(t *testing.T, text string, e Env) *Config {
 	t.Helper()

@@ -25,7 +25,8 @@ type Place interface {
 	// Has says that there is a file of that name; where modified is not zero, that it
 	// also has the bytes of that time, as far as that is known without reading it.
 	Has(name string, modified time.Time) bool
-	// Names returns the names of the files directly in a folder; "" is the place itself.
+	// Names returns the names of the files directly in a folder, as Look found them, of
+	// feeds and archives and in the place itself, which is "".
 	Names(folder string) []string
 	// Put makes the file be there, for readers at once and whole. What is there with
 	// these bytes already is left alone.
@@ -51,13 +52,14 @@ type File struct {
 type Edition struct {
 	feeds  map[string]*feed.Feed // by path
 	events map[string]bool       // whether the event is public, by feed.EventPath
+	fresh  map[string]bool       // paths of tags and actors that had no page when it was first tried
 	all    bool                  // this is everything, so that what is there is compared with it
 }
 
 // Edition returns what u publishes, after Update(u) and before the next one; all:
 // everything.
 func (s *Site) Edition(u Update, all bool) *Edition {
-	e := &Edition{feeds: make(map[string]*feed.Feed), events: make(map[string]bool), all: all}
+	e := &Edition{feeds: make(map[string]*feed.Feed), events: make(map[string]bool), fresh: make(map[string]bool), all: all}
 	if all {
 		s.mu.RLock()
 		defer s.mu.RUnlock()
@@ -89,6 +91,7 @@ func (s *Site) Edition(u Update, all bool) *Edition {
 func (e *Edition) Merge(later *Edition) {
 	maps.Copy(e.feeds, later.feeds)
 	maps.Copy(e.events, later.events)
+	maps.Copy(e.fresh, later.fresh)
 	e.all = e.all || later.all
 }
 
@@ -261,9 +264,10 @@ func (w *writing) documents() map[string]bool {
 		}
 		// The page says more than the feed, such as how many events there are.
 		topic(f.Path)
-		if w.e.all || w.p.Place.Has(f.Path+"/index.html", time.Time{}) {
+		if w.e.all || !w.e.fresh[f.Path] && w.p.Place.Has(f.Path+"/index.html", time.Time{}) {
 			continue
 		}
+		w.e.fresh[f.Path] = true
 		// The pages that name it did not lead to it before.
 		for _, n := range f.Entries {
 			if n.Event == nil {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tocsin/shelf"
@@ -29,7 +31,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	f := newFlags(t, "build", "[-config FILE] [-out DIR] [-feeds]",
 		"Writes all feeds and pages into a folder, once. It notifies nobody; what is new\nwaits in the queue for the daemon.")
 	f.withJSON()
-	out := f.String("out", "", "write into the folder `DIR` (default feeds.dir)")
+	out := f.String("out", "", "write into the folder `DIR` (default feeds.dir, which may be a bucket)")
 	alone := f.Bool("feeds", false, "write the feeds alone, and no pages (also: feeds.write)")
 	if err := f.parseFlags(args); err != nil {
 		return err
@@ -38,11 +40,20 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *out == "" {
-		*out = c.Feeds.Dir
-	}
-	if *out == "" {
+	var place web.Place
+	switch {
+	case strings.Contains(*out, "://"):
+		return &usageError{msg: "-out takes a folder; a bucket is written as feeds.dir in the configuration"}
+	case *out == "" && c.Feeds.Dir == "":
 		return &usageError{msg: "where to? give -out DIR, or feeds.dir in the configuration"}
+	case *out == "" && c.Feeds.Bucket != nil:
+		if place, err = newBucket(c, nil); err != nil {
+			return err
+		}
+		*out = c.Feeds.Bucket.String()
+	default:
+		*out = cmp.Or(*out, c.Feeds.Dir)
+		place = &web.Folder{Dir: *out}
 	}
 	began := time.Now()
 	log := t.logger(slog.LevelError)
@@ -71,7 +82,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	reading, writing := t.progress("reading events"), t.progress("writing pages and feeds")
 	w.progress = reading.at
 	w.style.Keep = keepForFolder
-	p := &web.Publisher{Site: w.site, Place: &web.Folder{Dir: *out}, FeedsAlone: *alone || c.Feeds.Write == "feeds", Progress: func(done, all int) {
+	p := &web.Publisher{Site: w.site, Place: place, FeedsAlone: *alone || c.Feeds.Write == "feeds", Progress: func(done, all int) {
 		reading.end()
 		writing.at(done, all)
 	}}

@@ -336,7 +336,7 @@ func (d *daemon) publish(ctx context.Context, g *generation) string {
 // show shows the operator a generation.
 func (d *daemon) show(g *generation) {
 	d.queue.set(g.pages)
-	d.metrics.follow(running{ready: d.ready, state: g.watcher.State, jumped: d.steady.off, queue: g.queue, store: d.store})
+	d.metrics.follow(running{ready: d.ready, state: g.watcher.State, jumped: d.steady.off, queue: g.queue, store: d.store, keeper: g.wheel.keeper})
 }
 
 // ready says why the daemon does not do its work; nil where it does. While one

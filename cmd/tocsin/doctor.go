@@ -45,6 +45,7 @@ type doctor struct {
 	access  func(path string, mode uint32) error
 	facts   func(ctx context.Context) (ledger.Facts, error)
 	get     func(ctx context.Context, url string) (status int, err error)
+	bucket  func(ctx context.Context) error // whether that of feeds.dir answers
 }
 
 // newDoctor returns one for this machine.
@@ -61,6 +62,18 @@ func newDoctor(c *config.Config, secrets []string) *doctor {
 			return s.Facts(ctx)
 		},
 		get: get,
+		bucket: func(ctx context.Context) error {
+			b, err := newBucket(c, nil)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %v", answerLimit))
+			defer cancel()
+			if err := b.Answers(ctx); err == nil || ctx.Err() == nil {
+				return err
+			}
+			return context.Cause(ctx)
+		},
 	}
 }
 
@@ -172,7 +185,7 @@ func (d *doctor) folders(complain func(key, what string, args ...any)) {
 		return // the daemon is another user
 	}
 	for _, to := range []complaint{{key: "feeds.dir", path: d.c.Feeds.Dir}, {key: "store", path: filepath.Dir(d.c.Store)}} {
-		if to.path == "" {
+		if to.path == "" || to.key == "feeds.dir" && d.c.Feeds.Bucket != nil {
 			continue
 		}
 		dir := standing(to.path)
@@ -219,10 +232,19 @@ func (d *doctor) state(ctx context.Context, complain func(key, what string, args
 	}
 }
 
-// site asks whether readers come through. Where tocsin has never run nothing is
+// site asks whether readers come through, and whether what is for them can be put into
+// the bucket. Where tocsin has never run nothing is
 // expected to answer: on the machine of an author, or in a check of every change.
 func (d *doctor) site(ctx context.Context, complain func(key, what string, args ...any)) {
-	if _, err := os.Stat(d.c.Store); err != nil || local(d.c.Site.URL) {
+	if _, err := os.Stat(d.c.Store); err != nil {
+		return
+	}
+	if d.c.Feeds.Bucket != nil {
+		if err := d.bucket(ctx); err != nil && ctx.Err() == nil {
+			complain("feeds.dir", "%v", err)
+		}
+	}
+	if local(d.c.Site.URL) {
 		return
 	}
 	switch status, err := d.get(ctx, d.c.Site.URL+"/"); {

@@ -51,6 +51,15 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 		w.style.Keep = keepForFolder
 		p := &web.Publisher{Site: w.site, Place: &web.Folder{Dir: c.Feeds.Dir}, FeedsAlone: c.Feeds.Write == "feeds", Progress: func(int, int) { d.system.alive() }}
 		w.publish = p.Write
+		if c.Feeds.Bucket != nil {
+			b, err := newBucket(c, d.metrics)
+			if err != nil {
+				return nil, err
+			}
+			p.Place, p.Progress = b, nil // which is not the wheel's work
+			w.keeper = newKeeper(b, p, live, d.log)
+			w.publish = w.keeper.add
+		}
 	}
 	w.alive, w.beat = d.system.alive, min(w.beat, d.system.every())
 	w.status = func(ctx context.Context) {
@@ -68,6 +77,9 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 		all.Go(func() error { return g.queue.Run(ctx) })
 		all.Go(func() error { d.steady.run(ctx, g.queue.Shift); return nil })
 		all.Go(func() error { w.run(ctx, g.watcher.Hints(), g.lost, serve); return nil })
+		if w.keeper != nil {
+			all.Go(func() error { w.keeper.run(ctx); return nil })
+		}
 		return errors.Join(all.Wait(), g.close())
 	}
 	return g, nil

@@ -25,20 +25,22 @@ func (w *wheel) ping(changed []*feed.Feed, now time.Time) notify.Planned {
 }
 
 // gate keeps the hub from being told of feeds before it can fetch them: from their
-// commit until they are served and written, and from the start until the first
+// commit until they are served and published as files, and from the start until the first
 // turn is done, which publishes what an earlier run may have only committed.
 type gate struct {
 	mu   sync.Mutex
 	open chan struct{} // closed where the gate is open
+	now  int           // the mark
 }
 
 // newGate returns a gate that is shut.
 func newGate() *gate { return &gate{open: make(chan struct{})} }
 
-// shut shuts the gate, where it is open.
+// shut shuts the gate, where it is open, and outdates all marks.
 func (g *gate) shut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.now++
 	select {
 	case <-g.open:
 		g.open = make(chan struct{})
@@ -46,10 +48,20 @@ func (g *gate) shut() {
 	}
 }
 
-// lift opens the gate, where it is shut.
-func (g *gate) lift() {
+// mark returns what lifts the gate until it is shut again.
+func (g *gate) mark() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.now
+}
+
+// lift opens the gate, where it is shut and has not been shut since the mark.
+func (g *gate) lift(mark int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if mark != g.now {
+		return
+	}
 	select {
 	case <-g.open:
 	default:

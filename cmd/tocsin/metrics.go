@@ -23,6 +23,7 @@ import (
 	"tocsin/notify/outbox"
 	"tocsin/timeline"
 	"tocsin/watch"
+	"tocsin/web/bucket"
 )
 
 // metrics is what the daemon says of itself at /metrics; docs/metrics.md lists it.
@@ -51,6 +52,7 @@ type metrics struct {
 	requestTime                    *prometheus.HistogramVec
 	rendered, renderedBytes        *prometheus.CounterVec
 	kept                           prometheus.Counter
+	bucketRequests                 *prometheus.CounterVec
 	reloads                        *prometheus.CounterVec
 	reloadSuccessful, reloadedLast prometheus.Gauge
 }
@@ -62,6 +64,7 @@ type running struct {
 	jumped func() bool // the clock
 	queue  *outbox.Outbox
 	store  *ledger.Store
+	keeper *keeper // of a bucket; nil: there is none
 }
 
 // What Collect finds out.
@@ -75,6 +78,8 @@ var (
 	oldestDesc    = desc("deliveries_oldest_waiting_timestamp_seconds", "Since when the oldest delivery that is not held waits; absent where none does.", "sink")
 	downDesc      = desc("sink_down", "Whether the sink failed for so long that it is tried now and then only.", "sink")
 	goneDesc      = desc("sink_gone", "Whether the sink said that it is no more, and is sent nothing.", "sink")
+	bucketDesc    = desc("bucket_failing", "Whether the bucket could not be brought up to date at the last try; absent where there is none.")
+	behindDesc    = desc("bucket_behind_timestamp_seconds", "Since when something published is not in the bucket; absent where all is.")
 	stateDesc     = desc("state_bytes", "Size of the state's files.")
 	stateFreeDesc = desc("state_filesystem_free_bytes", "What is free on the file system of the state, for this user.")
 )
@@ -142,6 +147,7 @@ func newMetrics() *metrics {
 	m.rendered = counters("feed_renders_total", "Feeds whose bytes were made.", "format")
 	m.renderedBytes = counters("feed_rendered_bytes_total", "Bytes of feeds that were made, before compression.", "format")
 	m.kept = counters("feed_cache_hits_total", "Requests of feeds whose bytes were there already.").WithLabelValues()
+	m.bucketRequests = counters("bucket_requests_total", "Requests to the store of the bucket, by what for and what came of them.", "operation", "result")
 	m.reloads = counters("config_reloads_total", "Reloads of the configuration, by what came of them: done or refused.", "result")
 	m.reloadSuccessful = gauge("config_last_reload_successful", "Whether the last reload of the configuration was accepted; 1 before any.")
 	m.reloadedLast = gauge("config_last_reload_success_timestamp_seconds", "When the configuration that is in force was read.")
@@ -187,12 +193,19 @@ func (m *metrics) follow(r running) {
 		}
 		m.attemptTime.WithLabelValues(s.Sink)
 	}
+	if r.keeper != nil {
+		for _, op := range bucket.Ops() {
+			for _, result := range []string{resultDone, resultFailed} {
+				m.bucketRequests.WithLabelValues(string(op), result)
+			}
+		}
+	}
 	m.running.Store(&r)
 }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readyDesc, watchDesc, clockDesc, waitingDesc, heldDesc, failedDesc, oldestDesc, downDesc, goneDesc, stateDesc, stateFreeDesc} {
+	for _, d := range []*prometheus.Desc{readyDesc, watchDesc, clockDesc, waitingDesc, heldDesc, failedDesc, oldestDesc, downDesc, goneDesc, bucketDesc, behindDesc, stateDesc, stateFreeDesc} {
 		ch <- d
 	}
 }
@@ -221,6 +234,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		is(downDesc, number(s.Down), s.Sink)
 		is(goneDesc, number(s.Gone), s.Sink)
 		waiting[s.Sink], held[s.Sink], failed[s.Sink] = 0, 0, 0
+	}
+	if r.keeper != nil {
+		is(bucketDesc, number(r.keeper.ready() != nil))
+		if since := r.keeper.behind(); !since.IsZero() {
+			is(behindDesc, float64(since.UnixMicro())/1e6)
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit)
 	defer cancel()
@@ -323,6 +342,15 @@ func (m *metrics) attempted(sink string, became outbox.State, took time.Duration
 func (m *metrics) render(format feed.Format, bytes int) {
 	m.rendered.WithLabelValues(string(format)).Inc()
 	m.renderedBytes.WithLabelValues(string(format)).Add(float64(bytes))
+}
+
+// requested notes a request to the store of the bucket.
+func (m *metrics) requested(op bucket.Op, err error) {
+	result := resultDone
+	if err != nil {
+		result = resultFailed
+	}
+	m.bucketRequests.WithLabelValues(string(op), result).Inc()
 }
 
 // reloaded notes a reload of the configuration, which was refused where err is not

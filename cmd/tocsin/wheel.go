@@ -48,6 +48,7 @@ type wheel struct {
 	git      *watch.Git // of the events folder
 	site     *web.Site
 	publish  func(ctx context.Context, e *web.Edition) error // as files; nil: nowhere
+	keeper   *keeper                                         // who does that behind the wheel; nil: nobody
 	progress func(done, all int)
 	metrics  *metrics // nil: nobody measures
 	alive    func()   // called while the work goes on, also from other goroutines
@@ -236,6 +237,9 @@ func (w *wheel) widen(where timeline.Where, h watch.Hint) timeline.Where {
 	w.log.Debug("looking again", "why", h.Why, "all", h.Full, "paths", len(h.Paths), "overdue", h.Overdue)
 	where.All, where.Overdue = where.All || h.Full, h.Overdue
 	where.Paths = append(slices.Clip(where.Paths), h.Paths...)
+	if w.keeper != nil && h.Why == "rescan" {
+		w.keeper.compare(w.site.Edition(web.Update{}, true))
+	}
 	return where
 }
 
@@ -362,7 +366,9 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		}
 	}
 	w.owed = false
-	w.live.lift()
+	if w.keeper == nil {
+		w.live.lift(w.live.mark())
+	}
 	w.tell(told, first, len(update.Feeds), len(planned))
 	return found.Again, nil
 }
@@ -647,6 +653,8 @@ func (w *wheel) ready(s watch.State) error {
 		return fmt.Errorf("the last turn failed: %s; what was published is served", *failing)
 	case !w.turned.Load():
 		return errors.New("the first look at the events folder is not done yet")
+	case w.keeper != nil:
+		return w.keeper.ready()
 	}
 	return nil
 }

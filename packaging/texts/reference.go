@@ -24,7 +24,7 @@ var (
 	// example is a line that would be configuration without its #, which stands where
 	// the section's keys do; comments have one space behind theirs.
 	example = regexp.MustCompile(`^(  )#((?:  +[^# ]|[a-z_]).*|  +# .*)$`)
-	keyLine = regexp.MustCompile(`^( *)(- )?([a-z_]+):(?: +("[^"]*"|[^ #].*?))?(?: +# (.*))?$`)
+	keyLine = regexp.MustCompile(`^( *)(- )?([a-z_][a-z0-9_]*):(?: +("[^"]*"|[^ #].*?))?(?: +# (.*))?$`)
 	comment = regexp.MustCompile(`^ *#(?: (.*))?$`)
 )
 
