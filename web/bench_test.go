@@ -2,13 +2,91 @@ package web
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 
+	"tocsin/bench/generate"
+	"tocsin/event"
 	"tocsin/feed"
+	"tocsin/timeline"
 )
 
-// BenchmarkFolderTurn writes what one event changes of 2,000 with 4,000 tags.
-func BenchmarkFolderTurn(b *testing.B) {
+// generated returns a site of n generated events, and what published them.
+func generated(b *testing.B, n int) (*testSite, Update) {
+	s := newTestSite(b, "https://example.org")
+	s.style.MaxEntries = 50
+	r := event.NewReader(event.Dialect{})
+	var events []*feed.Entry
+	for i := range n {
+		g := generate.New(i)
+		e, err := r.Read(g.Path, g.Markdown())
+		if err != nil {
+			b.Fatal(err)
+		}
+		known := feed.Known{ID: "tag:example.org,2025:" + e.ID, Event: e, Published: at, Updated: at}
+		events = append(events, s.style.NewEntry(known, func(t timeline.Topic) string { return event.Slug(t.Key) }))
+	}
+	s.catalog.Replace(nil, events)
+	u := Update{Events: events, Feeds: s.touched(at)}
+	s.Update(u)
+	return s, u
+}
+
+// BenchmarkPage makes pages of 2,000 generated events, one of a kind after the other.
+func BenchmarkPage(b *testing.B) {
+	s, u := generated(b, 2000)
+	of := make(map[string][]string)
+	for _, f := range u.Feeds {
+		if strings.HasPrefix(f.Path, string(timeline.Tag)) {
+			of["tag"] = append(of["tag"], f.Path+"/")
+			of["list"] = append(of["list"], f.Path+"/feeds.opml")
+		}
+	}
+	for _, n := range u.Events {
+		of["event"] = append(of["event"], "events/"+feed.EventPath(n.Event.ID)+"/")
+	}
+	of["names"] = []string{"tags/"}
+	for _, kind := range []string{"tag", "event", "names", "list"} {
+		b.Run(kind, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				path := of[kind][i%len(of[kind])]
+				if doc, err := s.document(path); err != nil || doc.status != http.StatusOK {
+					b.Fatal(path, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkPublish writes 100 generated events into a new folder, and into one that
+// has them already.
+func BenchmarkPublish(b *testing.B) {
+	s, u := generated(b, 100)
+	write := func(b *testing.B, dir string) {
+		if err := s.folder(dir).p.Write(b.Context(), s.Edition(u, true)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("first", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			write(b, b.TempDir())
+		}
+	})
+	b.Run("same", func(b *testing.B) {
+		dir := b.TempDir()
+		write(b, dir)
+		b.ReportAllocs()
+		for b.Loop() {
+			write(b, dir)
+		}
+	})
+}
+
+// BenchmarkPublishTurn writes what one event changes of 2,000 with 4,000 tags.
+func BenchmarkPublishTurn(b *testing.B) {
 	s := newTestSite(b, "https://example.org")
 	s.style.MaxEntries = 50
 	event := func(i, turn int) Update {

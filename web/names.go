@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"html/template"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -23,9 +25,6 @@ type name struct {
 	Slug string
 	key  string // plain(Name)
 }
-
-// Href is the address of the name's page on that of all names of its kind.
-func (n name) Href() string { return url.PathEscape(n.Slug) + "/" }
 
 // plain is a text as it is compared by those who look for a name: without case,
 // accents and punctuation. find.js has the same function.
@@ -177,6 +176,16 @@ func namesJSON(names []name) ([]byte, error) {
 type group struct {
 	Initial string
 	Names   []name
+}
+
+// List is the items of the names.
+func (g group) List() template.HTML {
+	var b strings.Builder
+	for _, n := range g.Names {
+		b.WriteString(`<li><a href="` + template.HTMLEscapeString(url.PathEscape(n.Slug)) + `/" dir="auto">` + template.HTMLEscapeString(n.Name) +
+			"</a> <small>" + strconv.Itoa(n.Total) + "</small></li>\n")
+	}
+	return template.HTML(b.String())
 }
 
 // groups sorts names by their initials, as a person looks them up in a book.
