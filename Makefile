@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 SOAK ?= 10m
 export FUZZTIME
 
-.PHONY: all build test check format vet staticcheck arrows bench fuzz replay soak feeds pages metrics deb release service
+.PHONY: all build test check format vet staticcheck arrows bench bench-release measure fuzz replay soak feeds pages metrics deb release service
 
 all: check test build
 
@@ -41,8 +41,22 @@ staticcheck:
 arrows:
 	$(GO) test -run '^TestArrows$$' .
 
-bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+# The benchmarks of every stage, six times each, beside those of the last release;
+# BENCH=. is all that there are.
+STAGES = Read|Revision|Snapshot|Diff|Compare|Entry|Render|Match|Plan|Page|Publish|PublishTurn|Drain
+BENCH ?= ^Benchmark($(STAGES))$$
+COUNT ?= 6
+
+bench: measure
+	$(GO) tool benchstat bench/release.txt bin/bench.txt
+
+# A release keeps its own figures, of a machine that does nothing else.
+bench-release: measure
+	grep -E '^(goos|goarch|pkg|cpu|Benchmark)' bin/bench.txt >bench/release.txt
+
+measure:
+	@mkdir -p bin
+	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -benchmem -benchtime 300ms -count $(COUNT) -timeout 1h ./... >bin/bench.txt || { cat bin/bench.txt; exit 1; }
 
 # Every fuzz target for FUZZTIME.
 fuzz:
