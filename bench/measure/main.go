@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"tocsin/bench/generate"
@@ -85,19 +86,25 @@ func run(ctx context.Context) error {
 	if b.tocsin, err = filepath.Abs(b.tocsin); err != nil {
 		return err
 	}
+	var t table
 	for _, size := range strings.Split(*sizes, ",") {
 		if b.events, err = strconv.Atoi(size); err != nil || b.events < 1 {
 			return fmt.Errorf("-events: %q is not a number of events", size)
 		}
-		if err := b.measure(ctx, *parent, strings.Split(*only, ","), *runs); err != nil {
-			return err
+		t.column()
+		if err = b.measure(ctx, *parent, strings.Split(*only, ","), *runs, &t); err != nil {
+			break // what there is, is worth to be seen
 		}
 	}
-	return nil
+	fmt.Printf("Medians of %d, with the least and the most.\n\n%s", *runs, t.String(strings.Split(*sizes, ",")))
+	return err
 }
 
-// measure prints the table of one size.
-func (b *bench) measure(ctx context.Context, parent string, only []string, runs int) error {
+// measure fills the last column of the table: that of one size.
+func (b *bench) measure(ctx context.Context, parent string, only []string, runs int, t *table) error {
+	if err := b.fits(parent); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(parent, "tocsin-bench-")
 	if err != nil {
 		return err
@@ -108,13 +115,12 @@ func (b *bench) measure(ctx context.Context, parent string, only []string, runs 
 	if err := generate.Write(b.folder, b.events); err != nil {
 		return err
 	}
-	var t table
 	for i := range runs {
 		for _, s := range stages {
 			if !slices.Contains(only, s.name) {
 				continue
 			}
-			fmt.Fprintf(os.Stderr, "run %d of %d: %s\n", i+1, runs, s.name)
+			fmt.Fprintf(os.Stderr, "%d events, run %d of %d: %s\n", b.events, i+1, runs, s.name)
 			results, err := s.run(ctx, b)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
@@ -122,7 +128,31 @@ func (b *bench) measure(ctx context.Context, parent string, only []string, runs 
 			t.add(results)
 		}
 	}
-	fmt.Printf("\n## %d events, medians of %d\n\n%s", b.events, runs, t.String())
+	return nil
+}
+
+// What a folder takes of the disk, about: with its state and with what is built of it,
+// which is not tried beyond mostBuilt events, as the archives of all feeds hold each
+// event as often as it has tags and actors.
+const (
+	mostBuilt  = 200_000
+	eventBytes = 12 << 10
+	builtBytes = 100 << 10
+)
+
+// fits says that a folder of this size has no place in parent.
+func (b *bench) fits(parent string) error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(parent, &fs); err != nil {
+		return err
+	}
+	needs := uint64(b.events) * eventBytes
+	if b.events <= mostBuilt {
+		needs += uint64(b.events) * builtBytes
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < needs {
+		return fmt.Errorf("%d events need %d MiB, and %s has %d: choose another folder with -dir", b.events, needs>>20, parent, free>>20)
+	}
 	return nil
 }
 
@@ -134,33 +164,50 @@ func ramDisk() string {
 	return os.TempDir()
 }
 
-// table collects the results of several runs.
+// table collects the results of several runs, with a column for each size.
 type table struct {
-	keys   []result // with a zero value, in the order in which they came
-	values map[result][]float64
+	keys    []result // with a zero value, in the order in which they came
+	columns []map[result][]float64
 }
 
+// column begins the next one.
+func (t *table) column() { t.columns = append(t.columns, make(map[result][]float64)) }
+
+// add enters results into the last column.
 func (t *table) add(results []result) {
-	if t.values == nil {
-		t.values = make(map[result][]float64)
-	}
 	for _, r := range results {
 		key := result{what: r.what, program: r.program, unit: r.unit}
-		if t.values[key] == nil {
+		if !slices.Contains(t.keys, key) {
 			t.keys = append(t.keys, key)
 		}
-		t.values[key] = append(t.values[key], r.value)
+		last := t.columns[len(t.columns)-1]
+		last[key] = append(last[key], r.value)
 	}
 }
 
-// String is the table in Markdown: a row for each figure.
-func (t *table) String() string {
+// String is the table in Markdown: a row for each figure, under the names of the
+// columns.
+func (t *table) String(names []string) string {
 	var s strings.Builder
-	s.WriteString("| | program | median | least | most | |\n|---|---|---|---|---|---|\n")
+	s.WriteString("| | program |")
+	for i := range t.columns {
+		s.WriteString(" " + names[i] + " events |")
+	}
+	s.WriteString(" |\n|---|---|" + strings.Repeat("---|", len(t.columns)) + "---|\n")
 	for _, k := range t.keys {
-		v := slices.Sorted(slices.Values(t.values[k]))
-		fmt.Fprintf(&s, "| %s | %s | %s | %s | %s | %s |\n", k.what, k.program,
-			number(percentile(v, 50)), number(v[0]), number(v[len(v)-1]), k.unit)
+		fmt.Fprintf(&s, "| %s | %s |", k.what, k.program)
+		for _, c := range t.columns {
+			v := slices.Sorted(slices.Values(c[k]))
+			switch len(v) {
+			case 0:
+				s.WriteString(" – |")
+			case 1:
+				fmt.Fprintf(&s, " %s |", number(v[0]))
+			default:
+				fmt.Fprintf(&s, " %s (%s–%s) |", number(percentile(v, 50)), number(v[0]), number(v[len(v)-1]))
+			}
+		}
+		fmt.Fprintf(&s, " %s |\n", k.unit)
 	}
 	return s.String()
 }

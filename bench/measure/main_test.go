@@ -1,18 +1,23 @@
 package main
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 func TestTable(t *testing.T) {
 	var all table
+	all.column()
 	for _, v := range []float64{12.34, 1.234, 567.8} {
 		all.add([]result{{"cold build", "tocsin", v, "s"}, {"cold build", "peer", 2 * v, "s"}})
 	}
-	lines := strings.Split(strings.TrimSpace(all.String()), "\n")
-	if len(lines) != 4 || lines[2] != "| cold build | tocsin | 12.3 | 1.23 | 568 | s |" || lines[3] != "| cold build | peer | 24.7 | 2.47 | 1136 | s |" {
-		t.Errorf("got\n%s", all.String())
+	all.column()
+	all.add([]result{{"cold build", "tocsin", 7, "s"}, {"resident", "tocsin", 40, "MiB"}})
+	const want = `| | program | 10 events | 20 events | |
+|---|---|---|---|---|
+| cold build | tocsin | 12.3 (1.23–568) | 7.00 | s |
+| cold build | peer | 24.7 (2.47–1136) | – | s |
+| resident | tocsin | – | 40.0 | MiB |
+`
+	if got := all.String([]string{"10", "20"}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

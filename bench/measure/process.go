@@ -161,6 +161,13 @@ func (d *daemon) until(path, tag string) (string, error) {
 	return "", errors.New(path + " did not change within a minute")
 }
 
+// turns is how many turns of the wheel the daemon has logged, each of which published
+// something.
+func (d *daemon) turns() (int, error) {
+	log, err := os.ReadFile(d.log.Name())
+	return bytes.Count(log, []byte(" msg=turn ")), err
+}
+
 // resident is the memory that the process has now, in MiB.
 func (d *daemon) resident() (float64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
