@@ -33,23 +33,48 @@ type list struct {
 	custom  *Custom
 	entries []*Entry
 	bounds  bounds
-	crowded int            // how many of entries are told with others of their turn
-	events  int            // how many of entries are events' own
-	names   map[string]int // how many entries spell the topic so
-	kept    string         // the name from before the last event left
+	crowded int     // how many of entries are told with others of their turn
+	events  int     // how many of entries are events' own
+	names   []spelt // the spellings of the topic
+	kept    string  // the name from before the last event left
+	shared  bool    // entries are those of a Feed, too, and are not changed in place
 }
 
 // name returns the spelling that most entries use, the first in byte order of
 // several.
 func (l *list) name() string {
-	best := l.kept
-	most := 0
-	for n, count := range l.names {
-		if count > most || count == most && n < best {
-			best, most = n, count
+	best := spelt{name: l.kept}
+	for _, n := range l.names {
+		if n.entries > best.entries || n.entries == best.entries && n.name < best.name {
+			best = n
 		}
 	}
-	return best
+	return best.name
+}
+
+// spelt is a spelling and how many entries have it.
+type spelt struct {
+	name    string
+	entries int
+}
+
+// spell counts an entry's spelling.
+func (l *list) spell(name string, by int) {
+	i := slices.IndexFunc(l.names, func(n spelt) bool { return n.name == name })
+	if i < 0 {
+		i = len(l.names)
+		l.names = append(l.names, spelt{name: name})
+	}
+	if l.names[i].entries += by; l.names[i].entries == 0 {
+		l.names = slices.Delete(l.names, i, i+1)
+	}
+}
+
+// own makes the entries the list's alone.
+func (l *list) own() {
+	if l.shared {
+		l.entries, l.shared = slices.Clone(l.entries), false
+	}
 }
 
 // order is that of a feed: by Updated, newest first, ties by the event's date,
@@ -135,6 +160,10 @@ func (l *list) remove(entries []*Entry) bool {
 			l.count(n, -1)
 		}
 	}
+	if len(at) == 0 {
+		return false
+	}
+	l.own()
 	if len(at) >= many {
 		for _, i := range at {
 			l.entries[i] = nil
@@ -149,11 +178,12 @@ func (l *list) remove(entries []*Entry) bool {
 		l.entries = slices.Delete(l.entries, i, i+1)
 		l.bounds.remove(n, l.entries)
 	}
-	return len(at) > 0
+	return true
 }
 
 // insert puts entries into a list.
 func (l *list) insert(entries []*Entry) {
+	l.own()
 	for _, n := range entries {
 		l.count(n, 1)
 	}
@@ -176,7 +206,7 @@ func (c *Catalog) home(n *Entry) []*list {
 	if n.Correction != nil {
 		lists = append(lists, c.lists[CorrectionsPath])
 	}
-	for _, topics := range [][]Topic{n.Topics, n.also} {
+	for _, topics := range [][]*Topic{n.Topics, n.also} {
 		for _, t := range topics {
 			lists = append(lists, c.listAt(string(t.Kind)+"/"+t.Slug, t.Topic))
 		}
@@ -192,7 +222,7 @@ func (c *Catalog) home(n *Entry) []*list {
 func (c *Catalog) listAt(path string, t timeline.Topic) *list {
 	l := c.lists[path]
 	if l == nil {
-		l = &list{path: path, names: make(map[string]int)}
+		l = &list{path: path}
 		c.lists[path] = l
 	}
 	if l.topic.Key == "" {
@@ -212,11 +242,8 @@ func (l *list) count(n *Entry, by int) {
 	l.events += by
 	for _, t := range n.Topics {
 		if t.Topic == l.topic {
-			if l.kept = t.Name; l.names[t.Name]+by > 0 {
-				l.names[t.Name] += by
-			} else {
-				delete(l.names, t.Name)
-			}
+			l.kept = t.Name
+			l.spell(t.Name, by)
 		}
 	}
 }

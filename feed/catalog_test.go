@@ -96,12 +96,41 @@ func TestWindow(t *testing.T) {
 			t.Errorf("%s: %d entries, want %d", tt.name, got, tt.want)
 		}
 	}
-	// The list may grow under a feed that was made.
-	all := of(10, 300, 299)
-	w := s.window(all)
-	all[0] = nil
-	if w[0] == nil {
-		t.Error("a feed's entries are those of the list")
+}
+
+// A feed stays as it was made, whatever becomes of its list.
+func TestFeedOfListThatChanges(t *testing.T) {
+	s := style()
+	of := func(first, n int) (all []*Entry) {
+		for i := range n {
+			all = append(all, s.entry(an(fmt.Sprint("e", first+i), "E", tags("t")), 1+(first+i)%300))
+		}
+		return all
+	}
+	entries := of(0, 100)
+	for name, change := range map[string]func(c *Catalog){
+		"few leave":  func(c *Catalog) { c.Replace(entries[:3], nil) },
+		"many leave": func(c *Catalog) { c.Replace(entries[:50], nil) },
+		"few come":   func(c *Catalog) { c.Replace(nil, of(100, 3)) },
+		"many come":  func(c *Catalog) { c.Replace(nil, of(100, 50)) },
+		"others":     func(c *Catalog) { c.Replace(entries[:3], of(100, 3)) },
+	} {
+		c := NewCatalog(s, 1, nil)
+		c.Replace(nil, entries)
+		feeds := c.Touched(unknown)
+		var before [][]*Entry
+		for _, f := range feeds {
+			before = append(before, slices.Clone(f.all), slices.Clone(f.Entries))
+		}
+		change(c)
+		change(c) // on a list that is its own
+		var after [][]*Entry
+		for _, f := range feeds {
+			after = append(after, f.all, f.Entries)
+		}
+		if !slices.EqualFunc(before, after, slices.Equal) {
+			t.Errorf("%s: a feed that was made is another", name)
+		}
 	}
 }
 

@@ -35,12 +35,12 @@ type Correction struct {
 // then. It has one time, as it is never changed.
 func (s *Style) NewCorrection(id string, e *event.Event, c Correction, updated time.Time, slug func(timeline.Topic) string) *Entry {
 	n := &Entry{ID: id, Event: e, Published: updated, Updated: updated, Correction: &c, style: s}
-	n.topics(slug)
+	n.Topics = s.topics(e, slug)
 	if c.Before != nil {
-		n.before = newMatched(c.Before)
-		for _, t := range timeline.Topics(c.Before) {
-			if !slices.ContainsFunc(n.Topics, func(own Topic) bool { return own.Topic == t }) {
-				n.also = append(n.also, Topic{Topic: t, Slug: slug(t)})
+		n.before = s.topics(c.Before, slug)
+		for _, t := range n.before {
+			if !slices.ContainsFunc(n.Topics, func(own *Topic) bool { return own.Topic == t.Topic }) {
+				n.also = append(n.also, t)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"tocsin/event"
@@ -23,8 +24,8 @@ type Entry struct {
 	// Published is when the timeline first had the event, Updated when it last
 	// changed significantly (RFC 4287, sections 4.2.9 and 4.2.15).
 	Published, Updated time.Time
-	// Topics are the event's tags and actors.
-	Topics []Topic
+	// Topics are the event's tags and actors, tags first.
+	Topics []*Topic
 	// History is what happened to the event since it was published, the oldest
 	// first. Feeds do not show it.
 	History []timeline.Past
@@ -32,26 +33,20 @@ type Entry struct {
 	Correction *Correction
 
 	style  *Style
-	keys   matched  // of Event
-	before *matched // Correction.Before, made ready
-	also   []Topic  // those that Before had beside Topics
+	before []*Topic // those of Correction.Before
+	also   []*Topic // of before, those that are not in Topics
 	likely int      // what size is, about
 	most   int      // what size is at most
 	mark   [sha256.Size]byte
 	place  [12]byte // by chance, of the id alone: where archives end
 }
 
-// Topic is a tag or an actor with its address.
+// Topic is a tag or an actor with its address. All entries that spell it alike share
+// one; it is not changed.
 type Topic struct {
 	timeline.Topic
 	// Name is the spelling to show; Slug the part of the URL.
 	Name, Slug string
-}
-
-// matched is an event with the keys of its names, made ready for a Matcher.
-type matched struct {
-	event        *event.Event
-	tags, actors []string
 }
 
 // Known is what an event's entry is made from.
@@ -66,35 +61,50 @@ type Known struct {
 // topics.
 func (s *Style) NewEntry(k Known, slug func(timeline.Topic) string) *Entry {
 	n := &Entry{ID: k.ID, Event: k.Event, Published: k.Published, Updated: k.Updated, History: k.History, style: s}
-	n.topics(slug)
+	n.Topics = s.topics(k.Event, slug)
 	n.prepare()
 	return n
 }
 
-func (n *Entry) topics(slug func(timeline.Topic) string) {
-	e := n.Event
-	names := append(append(make([]string, 0, len(e.Tags)+len(e.Actors)), e.Tags...), e.Actors...)
-	all := timeline.Topics(e)
-	keys := make([]string, len(all))
-	for i, t := range all {
-		n.Topics = append(n.Topics, Topic{Topic: t, Name: names[i], Slug: slug(t)})
-		keys[i] = t.Key
-	}
-	n.keys = matched{event: e, tags: keys[:len(e.Tags)], actors: keys[len(e.Tags):]}
+// spelling is a name of a topic.
+type spelling struct {
+	kind timeline.TopicKind
+	name string
 }
 
-// newMatched makes an event ready that has no entry.
-func newMatched(e *event.Event) *matched {
-	return &matched{event: e, tags: event.Keys(e.Tags), actors: event.Keys(e.Actors)}
+// topics returns the topics of an event.
+func (s *Style) topics(e *event.Event, slug func(timeline.Topic) string) []*Topic {
+	all := make([]*Topic, 0, len(e.Tags)+len(e.Actors))
+	add := func(kind timeline.TopicKind, names []string) {
+		for _, name := range names {
+			known, ok := s.spellings.Load(spelling{kind, name})
+			if !ok {
+				t := timeline.Topic{Kind: kind, Key: event.Key(name)}
+				known, _ = s.spellings.LoadOrStore(spelling{kind, name}, &Topic{Topic: t, Name: name, Slug: slug(t)})
+			}
+			all = append(all, known.(*Topic))
+		}
+	}
+	add(timeline.Tag, e.Tags)
+	add(timeline.Actor, e.Actors)
+	return all
 }
 
 // matches says that an entry belongs to a feed of m's: its event does, or did
 // before the change that it tells.
 func (n *Entry) matches(m *event.Matcher) bool {
-	return n.keys.by(m) || n.before != nil && n.before.by(m)
+	return by(m, n.Event, n.Topics) || n.before != nil && by(m, n.Correction.Before, n.before)
 }
 
-func (k *matched) by(m *event.Matcher) bool { return m.MatchKeys(k.event, k.tags, k.actors) }
+// by matches an event with its topics.
+func by(m *event.Matcher, e *event.Event, topics []*Topic) bool {
+	var keys [32]string // most events have fewer
+	all := keys[:0]
+	for _, t := range topics {
+		all = append(all, t.Key)
+	}
+	return m.MatchKeys(e, all[:len(e.Tags)], all[len(e.Tags):])
+}
 
 // prepare computes what is needed of every entry, whether anybody reads it or not.
 func (n *Entry) prepare() {
@@ -203,7 +213,8 @@ type Style struct {
 	// Keep is how many bytes of rendered entries are kept to be used again; 0: 16 MiB.
 	Keep int
 
-	rendered rendered
+	rendered  rendered
+	spellings sync.Map // of spelling to *Topic, all that there ever were
 }
 
 // Author is who publishes the site.

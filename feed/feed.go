@@ -17,7 +17,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -225,6 +224,7 @@ func (s *Style) newFeed(l *list) *Feed {
 		f.Title, f.Page = f.Name+" – "+s.Title, s.TopicPage(timeline.TopicKind(kind), slug)
 		f.Description = "Events of " + s.Title + " with the " + strings.TrimSuffix(kind, "s") + " " + f.Name
 	}
+	l.shared = true
 	if l.crowded > 0 {
 		f.fill(l.entries, nil)
 	} else {
@@ -233,11 +233,11 @@ func (s *Style) newFeed(l *list) *Feed {
 	return f
 }
 
-// fill puts all entries of a feed into it, in their order. The caller may change
-// the slice later. b are their bounds, where these are known and the feed shows
+// fill puts all entries of a feed into it, in their order; the slice is the feed's
+// from then on. b are their bounds, where these are known and the feed shows
 // all of the entries one by one; else nil.
 func (f *Feed) fill(all []*Entry, b *bounds) {
-	f.all = slices.Clone(all)
+	f.all = all
 	shown := f.all
 	if b == nil {
 		shown = f.style.gather(f.Path, f.all)
@@ -265,7 +265,7 @@ func (s *Style) window(all []*Entry) []*Entry {
 	for i, n := range all {
 		likely += n.likely
 		if i >= s.MaxEntries && (all[0].Updated.Sub(n.Updated) > s.Window || likely > softBytes) {
-			return append([]*Entry(nil), all[:i]...)
+			return all[:i:i]
 		}
 		most += n.size(exactly)
 		if most > hardBytes && !exactly {
@@ -275,10 +275,10 @@ func (s *Style) window(all []*Entry) []*Entry {
 			}
 		}
 		if most > hardBytes && i > 0 {
-			return append([]*Entry(nil), all[:i]...)
+			return all[:i:i]
 		}
 	}
-	return append([]*Entry(nil), all...)
+	return all[:len(all):len(all)]
 }
 
 // digest hashes all that the feed's bytes are made from, but for its dates,

@@ -650,7 +650,7 @@ func TestDigest(t *testing.T) {
 		func(_ *Style, _ *event.Event, n *Entry) { n.ID = "tag:example.org,2025:" + pick("x", "y") },
 		func(_ *Style, _ *event.Event, n *Entry) { n.Published = day(rnd.IntN(3)) },
 		func(_ *Style, _ *event.Event, n *Entry) { n.Updated = day(20 + rnd.IntN(3)) },
-		func(_ *Style, _ *event.Event, n *Entry) { n.Topics = []Topic{{Slug: pick("s", "t")}} },
+		func(_ *Style, _ *event.Event, n *Entry) { n.Topics = []*Topic{{Slug: pick("s", "t")}} },
 	}
 	for range 800 {
 		s, e, n := style(), *an("e", "E", tags("z")), Entry{ID: "tag:example.org,2025:e", Published: day(9), Updated: day(10)}

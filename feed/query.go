@@ -159,7 +159,7 @@ func (x *Index) sort() {
 	for _, n := range x.all {
 		events := []*event.Event{n.Event}
 		if n.before != nil {
-			events = append(events, n.before.event)
+			events = append(events, n.Correction.Before)
 		}
 		for _, e := range events {
 			x.importance[e.Importance] = append(x.importance[e.Importance], n)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"strings"
 	"sync"
 
 	"tocsin/event"
@@ -21,12 +22,15 @@ type Shelf struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
-	end    *file // where the next text goes; nil: none yet
+	end    *file             // where the next text goes; nil: none yet
+	names  map[string]string // one copy of each that events have, as many have the same
 	failed bool
 }
 
 // New returns a Shelf whose files are in dir. It does no I/O.
-func New(dir string, log *slog.Logger) *Shelf { return &Shelf{dir: dir, log: log} }
+func New(dir string, log *slog.Logger) *Shelf {
+	return &Shelf{dir: dir, log: log, names: make(map[string]string)}
+}
 
 // Bounds of a file and of what of it is still in memory.
 const (
@@ -50,12 +54,43 @@ func (s *Shelf) Put(e *event.Event) *event.Event {
 	switch {
 	case err == nil:
 		s.failed = false
-		return e.Light(f, at, len(text))
+		light := e.Light(f, at, len(text))
+		s.share(light)
+		return light
 	case !s.failed:
 		s.failed = true
 		s.log.Warn("the texts of events are kept in memory", "err", err)
 	}
 	return e
+}
+
+// share gives a light event the names that others have, too.
+func (s *Shelf) share(e *event.Event) {
+	one := func(name string) string {
+		known, ok := s.names[name]
+		if !ok {
+			known = strings.Clone(name) // and not all of what it was cut from
+			s.names[known] = known
+		}
+		return known
+	}
+	all := func(names []string) []string {
+		if names == nil {
+			return nil
+		}
+		shared := make([]string, len(names))
+		for i, name := range names {
+			shared[i] = one(name)
+		}
+		return shared
+	}
+	e.Tags, e.Actors, e.Status, e.Location = all(e.Tags), all(e.Actors), one(e.Status), one(e.Location)
+	e.Title, e.Revision, e.Path = strings.Clone(e.Title), strings.Clone(e.Revision), strings.Clone(e.Path)
+	if stem := event.Stem(e.Path); e.ID == stem {
+		e.ID = stem
+	} else {
+		e.ID = strings.Clone(e.ID)
+	}
 }
 
 func (s *Shelf) put(text []byte) (*file, int64, error) {
