@@ -50,6 +50,7 @@ const (
 	metaHeld      = "held"       // a Held, as JSON
 	metaAccepted  = "accepted"   // the digest of the Held that was accepted
 	metaDevice    = "device"     // that of the events folder when events were last found in it
+	metaReader    = "reader"     // whose marks of files there are
 )
 
 // Held returns the withdrawal that is held; nil where there is none.

@@ -148,10 +148,11 @@ func openBeside(ctx context.Context, path string) (*Store, error) {
 }
 
 // connect opens the database. Every write transaction begins with the write
-// lock, so that none fails half-way for want of it.
+// lock, so that none fails half-way for want of it. The cache is small: a larger one
+// takes twice its size of memory, and the operating system has the file in its own.
 func (s *Store) connect(ctx context.Context) error {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-8000)",
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1000)",
 	}}
 	u := url.URL{Scheme: "file", Path: s.path, RawQuery: q.Encode()}
 	if !filepath.IsAbs(s.path) {
@@ -310,6 +311,7 @@ func (s *Store) version(ctx context.Context) (int, error) {
 var migrations = []string{
 	strings.TrimSpace(schema1),
 	strings.TrimSpace(schema2),
+	strings.TrimSpace(schema3),
 }
 
 // Times are microseconds since 1970 in UTC; ids are as minted.
@@ -439,4 +441,13 @@ ALTER TABLE deliveries ADD COLUMN burst INTEGER;
 -- What the sink calls the message, where it can change it.
 ALTER TABLE deliveries ADD COLUMN remote TEXT;
 CREATE INDEX deliveries_held ON deliveries (held) WHERE held IS NOT NULL;
+`
+
+const schema3 = `
+-- What is known of the file of a public event, to read it again only where it has
+-- changed.
+CREATE TABLE files (
+	path TEXT PRIMARY KEY,
+	mark BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 `

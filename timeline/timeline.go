@@ -69,6 +69,7 @@ type Timeline struct {
 	faulty  map[string]bool     // paths of files with a fault
 	below   map[string]int      // how many files lie below a folder
 	timed   map[string]bool     // the paths of events that are public for a time alone
+	touched map[string]struct{} // the paths that were set since Marked
 	at, due time.Time           // the moment of the last look; when the next event begins or ends
 	kept    map[string]*event.Event
 	device  string               // that of the folder at the last look
@@ -97,14 +98,15 @@ func Empty(o Options) *Timeline {
 		o.Shelve = func(e *event.Event) *event.Event { return e }
 	}
 	return &Timeline{
-		o:      o,
-		files:  make(map[string]*file),
-		claims: make(map[string][]string),
-		shared: make(map[string]bool),
-		faulty: make(map[string]bool),
-		below:  make(map[string]int),
-		timed:  make(map[string]bool),
-		kept:   make(map[string]*event.Event),
+		o:       o,
+		files:   make(map[string]*file),
+		claims:  make(map[string][]string),
+		shared:  make(map[string]bool),
+		faulty:  make(map[string]bool),
+		below:   make(map[string]int),
+		timed:   make(map[string]bool),
+		touched: make(map[string]struct{}),
+		kept:    make(map[string]*event.Event),
 	}
 }
 
@@ -182,6 +184,7 @@ func (t *Timeline) Faults() []error {
 // event may differ now.
 func (t *Timeline) set(p string, f *file) []string {
 	var touched []string
+	t.touched[p] = struct{}{}
 	old := t.files[p]
 	if f != nil && f.fault != nil {
 		t.faulty[p] = true

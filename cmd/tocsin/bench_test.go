@@ -48,7 +48,8 @@ func BenchmarkTurn(b *testing.B) {
 // generatedWheel is a wheel that has made its first turn.
 type generatedWheel struct {
 	*wheel
-	dir string // of the events
+	dir    string // of the events
+	config config.Config
 }
 
 // generated returns a wheel of n generated events.
@@ -60,6 +61,7 @@ func generated(b testing.TB, n int) generatedWheel {
 	c := config.Default()
 	c.Events.Dir = dir
 	c.Feeds.Window = 0
+	c.Watch.Settle = 0 // no file is too young to be vouched for
 	store, err := ledger.Open(b.Context(), filepath.Join(b.TempDir(), "tocsin.db"))
 	if err != nil {
 		b.Fatal(err)
@@ -72,5 +74,5 @@ func generated(b testing.TB, n int) generatedWheel {
 	if again, err := w.turn(b.Context(), timeline.Where{All: true, Sure: true}); again != nil || err != nil {
 		b.Fatal(again, err)
 	}
-	return generatedWheel{w, dir}
+	return generatedWheel{w, dir, c}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -36,6 +37,10 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	c, err := f.load()
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		// A daemon that mostly waits has time to collect garbage earlier.
+		debug.SetGCPercent(50)
 	}
 	system := newSupervisor(log)
 	sockets, err := inherited()

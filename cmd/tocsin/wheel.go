@@ -31,6 +31,7 @@ type wheel struct {
 	log     *slog.Logger
 	now     func() time.Time
 	settle  time.Duration
+	reader  string // names all that decides how a file is read
 	dates   ledger.Options
 	style   *feed.Style
 	least   int // events that a tag or actor must have for a feed
@@ -98,7 +99,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, texts *shelf.
 		published.Rendered, published.Kept = m.render, m.kept.Inc
 	}
 	w := &wheel{
-		log: log, metrics: m, now: now, settle: c.Watch.Settle,
+		log: log, metrics: m, now: now, settle: c.Watch.Settle, reader: readerOf(c),
 		dates: ledger.Options{
 			Authority: c.Site.Authority, Significant: fields(c.Feeds.Significant),
 			Corrections: fields(c.Feeds.Corrections), CorrectWithdrawn: slices.Contains(c.Feeds.Corrections, "withdrawn"),
@@ -319,7 +320,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 
 	// 3. The difference.
 	changes := timeline.Compare(slices.Collect(maps.Keys(w.unsaved)), w.timeline.Event, w.ledger.Told)
-	if len(changes) == 0 && !w.owed && w.held.Load() == nil {
+	if len(changes) == 0 && !w.owed && w.held.Load() == nil && w.timeline.Unmarked() < manyMarks {
 		clear(w.unsaved)
 		return found.Again, nil
 	}
@@ -425,6 +426,11 @@ func (w *wheel) load(ctx context.Context) error {
 	}
 	w.catalog.Fill(entries, names)
 	w.timeline.Keep(slices.Values(events))
+	if w.timeline.Len() == 0 {
+		if err := w.recall(ctx, events); err != nil {
+			return err
+		}
+	}
 	w.site.Update(update)
 	w.ledger, w.owed = l, true
 	if !l.First() {
@@ -433,6 +439,23 @@ func (w *wheel) load(ctx context.Context) error {
 	}
 	w.count()
 	return nil
+}
+
+// manyMarks is from how many on marks of files are worth a transaction of their own.
+const manyMarks = 1000
+
+// recall spares the first look the files that are as an earlier process knew them.
+func (w *wheel) recall(ctx context.Context, events []*event.Event) error {
+	byPath := make(map[string]*event.Event, len(events))
+	for _, e := range events {
+		byPath[e.Path] = e
+	}
+	return w.store.EachMark(ctx, w.reader, func(path string, mark []byte) {
+		if e := byPath[path]; e != nil {
+			w.timeline.Recall(e, mark)
+		}
+		w.alive()
+	})
 }
 
 // entry makes the entry of an event.
@@ -499,7 +522,7 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 // none. The ping does not go out before the bytes are live.
 func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notify.Planned) error {
 	device := w.timeline.Device()
-	if !w.ledger.Pending() && len(planned) == 0 && !w.noted && device == w.device {
+	if !w.ledger.Pending() && len(planned) == 0 && !w.noted && device == w.device && w.timeline.Unmarked() < manyMarks {
 		return nil
 	}
 	if len(ping.Message.Feeds) > 0 {
@@ -519,6 +542,9 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notif
 		if err := w.ledger.Write(ctx, tx); err != nil {
 			return err
 		}
+		if err := ledger.NoteMarks(ctx, tx, w.reader, w.timeline.Marks(w.ledger.Told)); err != nil {
+			return err
+		}
 		if w.outbox == nil {
 			return nil
 		}
@@ -534,6 +560,7 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notif
 	})
 	if err == nil {
 		w.ledger.Written()
+		w.timeline.Marked()
 		if w.outbox != nil {
 			for _, p := range planned {
 				w.outbox.Wake(p.Sink)

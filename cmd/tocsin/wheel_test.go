@@ -1,9 +1,12 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"tocsin/bench/generate"
 	"tocsin/timeline"
@@ -50,5 +53,44 @@ func TestCheckoutDuringLook(t *testing.T) {
 	again, err = w.turn(t.Context(), where)
 	if again != nil || err != nil || !titles()["One"] || !titles()["Two"] {
 		t.Errorf("after it: to be looked at again %q, %v, told %v; %s was changed first", again, err, titles(), one)
+	}
+}
+
+// A restart reads the files that changed meanwhile, and no others; one that reads
+// them in another way reads all.
+func TestRestartReadsWhatChanged(t *testing.T) {
+	w := generated(t, 50)
+	restart := func(reader string) (read int64) {
+		t.Helper()
+		next := newWheel(&w.config, w.store, nil, nil, newGate(), time.Now, slog.New(slog.DiscardHandler), nil)
+		if reader != "" {
+			next.reader = reader
+		}
+		var files atomic.Int64
+		next.progress = func(int, int) { files.Add(1) }
+		if err := next.load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := next.turn(t.Context(), timeline.Where{All: true, Sure: true}); again != nil || err != nil {
+			t.Fatal(again, err)
+		}
+		if n := next.catalog.Len(); n != 50 {
+			t.Errorf("%d events", n)
+		}
+		return files.Load()
+	}
+	if n := restart(""); n != 0 {
+		t.Errorf("%d files were read, and none has changed", n)
+	}
+	e := generate.New(7)
+	e.Title = "Another title"
+	if err := os.WriteFile(filepath.Join(w.dir, filepath.FromSlash(e.Path)), e.Markdown(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n := restart(""); n != 1 {
+		t.Errorf("%d files were read, and one has changed", n)
+	}
+	if n := restart("another"); n != 50 {
+		t.Errorf("%d files were read in another way", n)
 	}
 }

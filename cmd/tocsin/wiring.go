@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"os"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"text/template"
 	"time"
@@ -55,6 +59,24 @@ func newTimeline(c *config.Config, shelve func(*event.Event) *event.Event) *time
 		Reader: event.NewReader(dialect(c)), Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay, Now: time.Now,
 		Shelve: shelve,
 	})
+}
+
+// readerOf names all that decides what is read from a file: how events are spelt, and
+// this program.
+func readerOf(c *config.Config) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %+v %s", version, c.Events, c.Site.Language+" "+c.Site.Timezone)
+	if b, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range b.Settings {
+			fmt.Fprint(h, " ", s)
+		}
+	}
+	if path, err := os.Executable(); err == nil {
+		if fi, err := os.Stat(path); err == nil { // one that was built from changed files
+			fmt.Fprint(h, " ", fi.Size(), fi.ModTime().UnixNano())
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // sameTimeline reports whether newTimeline makes the same of both configurations.

@@ -1,0 +1,59 @@
+package timeline
+
+import (
+	"encoding/binary"
+
+	"tocsin/event"
+)
+
+// Mark vouches for what was read of a file: where the file is the same by it, it need
+// not be read again. It is kept as it is and means nothing to others.
+type Mark []byte
+
+const markSize = 5*8 + 32
+
+func (f *file) mark() Mark {
+	b := make([]byte, 0, markSize)
+	for _, n := range []uint64{uint64(f.stat.size), uint64(f.stat.mtime), uint64(f.stat.ctime), f.stat.ino, f.stat.dev} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	return append(b, f.sum[:]...)
+}
+
+// Recall gives a timeline that has not looked yet what an earlier one had read: the
+// event of a file, and the mark that it left. It reports whether the mark is one.
+func (t *Timeline) Recall(e *event.Event, m Mark) bool {
+	if len(m) != markSize {
+		return false
+	}
+	n := func(i int) uint64 { return binary.BigEndian.Uint64(m[8*i:]) }
+	f := &file{event: e, stat: stat{size: int64(n(0)), mtime: int64(n(1)), ctime: int64(n(2)), ino: n(3), dev: n(4)}}
+	copy(f.sum[:], m[5*8:])
+	t.set(e.Path, f)
+	delete(t.touched, e.Path)
+	return true
+}
+
+// Marks returns what has to be kept for a later Recall, of the files that were read,
+// or are gone, since Marked was called last: the mark of each that is the given event's,
+// as the world knows it, by its path; nil where there is none any more.
+func (t *Timeline) Marks(told func(id string) *event.Event) map[string]Mark {
+	marks := make(map[string]Mark, len(t.touched))
+	for p := range t.touched {
+		marks[p] = nil
+		f := t.files[p]
+		if f == nil || f.event == nil || f.fault != nil || f.stat == (stat{}) {
+			continue
+		}
+		if e := told(f.event.ID); e != nil && e.Same(f.event) {
+			marks[p] = f.mark()
+		}
+	}
+	return marks
+}
+
+// Unmarked returns how many files Marks would tell of.
+func (t *Timeline) Unmarked() int { return len(t.touched) }
+
+// Marked says that what Marks returned is kept.
+func (t *Timeline) Marked() { clear(t.touched) }
