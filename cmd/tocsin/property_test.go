@@ -787,7 +787,7 @@ func (p *play) compare(v verdict) {
 		if v.told[e.ID].entry == "" && !o.minted[entry] {
 			entry = ""
 		}
-		got = append(got, fmt.Sprint(e.ID, " at ", e.Path, " ", read(e), " entry ", entry))
+		got = append(got, fmt.Sprint(e.ID, " at ", e.Path, " ", p.read(e), " entry ", entry))
 	}
 	for id, e := range v.told {
 		want = append(want, fmt.Sprint(id, " at ", e.path, " ", e.says, " entry ", e.entry))
@@ -865,7 +865,9 @@ func (p *play) compare(v verdict) {
 }
 
 // read is what an event of the program says.
-func read(e *event.Event) says {
+func (p *play) read(e *event.Event) says {
+	e, err := e.Full()
+	p.try(err)
 	return says{e.Title, e.Date.String(), e.Importance, e.Status, strings.Join(e.Tags, ", "), e.Body}
 }
 
