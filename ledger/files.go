@@ -35,7 +35,7 @@ func (s *Store) EachMark(ctx context.Context, reader string, f func(path string,
 // forgets one. Those of another reader are forgotten.
 func NoteMarks[M ~[]byte](ctx context.Context, tx *sql.Tx, reader string, marks map[string]M) error {
 	var last string
-	err := tx.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM meta WHERE key = ?), '')`, metaReader).Scan(&last)
+	err := tx.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM meta WHERE key = $1), '')`, metaReader).Scan(&last)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
@@ -43,16 +43,16 @@ func NoteMarks[M ~[]byte](ctx context.Context, tx *sql.Tx, reader string, marks 
 		if _, err := tx.ExecContext(ctx, `DELETE FROM files`); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, metaReader, reader); err != nil {
+		if _, err := tx.ExecContext(ctx, putMeta, metaReader, reader); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
-	put, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO files (path, mark) VALUES (?, ?)`)
+	put, err := tx.PrepareContext(ctx, `INSERT INTO files (path, mark) VALUES ($1, $2) ON CONFLICT (path) DO UPDATE SET mark = excluded.mark`)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	defer put.Close()
-	forget, err := tx.PrepareContext(ctx, `DELETE FROM files WHERE path = ?`)
+	forget, err := tx.PrepareContext(ctx, `DELETE FROM files WHERE path = $1`)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}

@@ -3,12 +3,13 @@ package ledger
 import (
 	"database/sql"
 	"maps"
-	"path/filepath"
 	"testing"
+
+	"tocsin/ledger/ledgertest"
 )
 
 func TestMarks(t *testing.T) {
-	s := openStore(t, filepath.Join(t.TempDir(), "tocsin.db"))
+	s := openStore(t, ledgertest.Store(t))
 	note := func(reader string, marks map[string][]byte) {
 		t.Helper()
 		if err := s.Write(t.Context(), func(tx *sql.Tx) error { return NoteMarks(t.Context(), tx, reader, marks) }); err != nil {
