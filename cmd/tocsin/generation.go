@@ -121,19 +121,20 @@ func (g *generation) summary(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p := format.NewPrinter(language.English)
-	count := func(n int, one, many string) string {
-		if n == 1 {
-			many = one
-		}
-		return p.Sprintf("%d ", n) + many
-	}
-	text := count(g.wheel.catalog.Len(), "event", "events") + ", " + count(g.wheel.site.Feeds(), "feed", "feeds") + ", " +
-		count(waiting, "delivery", "deliveries") + " waiting"
+	text := counted(g.wheel.catalog.Len(), "event", "events") + ", " + counted(g.wheel.site.Feeds(), "feed", "feeds") + ", " +
+		counted(waiting, "delivery", "deliveries") + " waiting"
 	if err := g.ready(); err != nil {
 		text += "; " + err.Error()
 	}
 	return text, nil
+}
+
+// counted says how many there are, such as 1,919 events.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return format.NewPrinter(language.English).Sprintf("%d ", n) + many
 }
 
 // readable reports whether the events folder can be looked at.

@@ -80,7 +80,7 @@ func TestSoak(t *testing.T) {
 	r.sentinel(-1)
 	plain := r.read(r.config)
 	r.start()
-	stop := r.load(20 * time.Millisecond)
+	stop := r.load(50 * time.Millisecond)
 
 	edits, seconds := time.NewTicker(200*time.Millisecond), time.NewTicker(time.Second)
 	defer edits.Stop()
