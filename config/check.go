@@ -28,6 +28,7 @@ import (
 // The names that lists in the file are made of.
 var (
 	formats     = []string{"atom", "rss", "json"}
+	archives    = []string{"all", "none"}
 	contents    = []string{"full", "summary"}
 	written     = []string{"all", "feeds"}
 	significant = []string{"title", "date", "importance", "status", "location", "tags", "actors", "sources", "body"}
@@ -266,6 +267,7 @@ func (f *Feeds) check(d *decoder) {
 	if f.MinEvents < 1 {
 		d.reject("feeds.min_events", f.MinEvents, "a number of events; write 1 or more")
 	}
+	d.one("feeds.archives", f.Archives, archives)
 	d.one("feeds.content", f.Content, contents)
 	f.checkDir(d)
 	d.one("feeds.write", f.Write, written)

@@ -192,6 +192,7 @@ func TestChecks(t *testing.T) {
 		{nest("feeds", "hub: https://c4n4ry@hub.example.org/"), "2: feeds.hub: has a user or a password in it, which would stand in every feed; remove what is before the @"},
 		{nest("feeds", "hub: https://a:c4n4ry@hub.example.org/"), "2: feeds.hub: has a user or a password in it, which would stand in every feed; remove what is before the @"},
 		{nest("feeds", "hub: 'https://hub.example.org/#a'"), "2: feeds.hub: has a fragment, which is never sent; remove the # and what follows it"},
+		{nest("feeds", "archives: no"), "2: feeds.archives: \"no\" is not one of all, none"},
 		{nest("feeds", "write: feed"), "2: feeds.write: \"feed\" is not one of all, feeds; did you mean `feeds`?"},
 		{nest("feeds", "significant: [title, summary]"), `2: feeds.significant[1]: "summary" ` + fields},
 		{nest("feeds", "significant: [title, date, importance, status, location, tags, actors, sources, body]"), ""},

@@ -225,6 +225,9 @@ type Feeds struct {
 	// feed, at least 1. Default: 1.
 	MinEvents int `yaml:"min_events"`
 
+	// Archives of what feeds show no more (RFC 5005): all or none. Default: all.
+	Archives string `yaml:"archives"`
+
 	// Content is full (the whole text) or summary. Default: full.
 	Content string `yaml:"content"`
 
@@ -523,6 +526,7 @@ func Default() Config {
 			Entries:     50,
 			Window:      14 * 24 * time.Hour,
 			MinEvents:   1,
+			Archives:    "all",
 			Content:     "full",
 			Write:       "all",
 			Significant: []string{"title", "date", "importance", "status", "body"},

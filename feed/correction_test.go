@@ -265,3 +265,25 @@ func TestArchives(t *testing.T) {
 		t.Error("a feed that shows everything has archives")
 	}
 }
+
+// Without archives a feed shows what it shows, and leads to nothing else.
+func TestNoArchives(t *testing.T) {
+	s := style()
+	s.MaxEntries, s.Window = 2, 0
+	var entries []*Entry
+	for i := range 5 {
+		entries = append(entries, s.entry(an(fmt.Sprint("e", i), "A", tags("x")), i))
+	}
+	for _, without := range []bool{false, true} {
+		s.NoArchives = without
+		f := feedsOf(s, entries...)["tags/x"]
+		if len(f.Entries) != 2 || (len(f.Archives()) == 0) != without {
+			t.Errorf("%v: %d entries, %d archives", without, len(f.Entries), len(f.Archives()))
+		}
+		for _, format := range formats {
+			if b := render(t, f, format); bytes.Contains(b, []byte(archiveFolder)) == without {
+				t.Errorf("%v: %s", without, b)
+			}
+		}
+	}
+}

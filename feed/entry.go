@@ -205,6 +205,8 @@ type Style struct {
 	// entries of that time before the newest one, beyond MaxEntries.
 	MaxEntries int
 	Window     time.Duration
+	// NoArchives leaves out the archives of what feeds show no more.
+	NoArchives bool
 	// Hub is the address of the WebSub hub that feeds announce (Feed.Hub); empty:
 	// none.
 	Hub string

@@ -247,7 +247,7 @@ func (f *Feed) fill(all []*Entry, b *bounds) {
 	if len(f.Entries) > 0 {
 		f.Updated = f.Entries[0].Updated
 	}
-	if len(f.Entries) < len(shown) {
+	if len(f.Entries) < len(shown) && !f.style.NoArchives {
 		if b == nil {
 			fresh := newBounds(shown)
 			b = &fresh

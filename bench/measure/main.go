@@ -131,13 +131,12 @@ func (b *bench) measure(ctx context.Context, parent string, only []string, runs 
 	return nil
 }
 
-// What a folder takes of the disk, about: with its state and with what is built of it,
-// which is not tried beyond mostBuilt events, as the archives of all feeds hold each
-// event as often as it has tags and actors.
+// What an event takes of the disk, about: with its part of the state and of feeds, and
+// with its pages and lists. Those, and peers, are not tried beyond mostBuilt events.
 const (
 	mostBuilt  = 200_000
-	eventBytes = 12 << 10
-	builtBytes = 100 << 10
+	eventBytes = 16 << 10
+	builtBytes = 64 << 10
 )
 
 // fits says that a folder of this size has no place in parent.

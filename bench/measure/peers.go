@@ -22,8 +22,8 @@ func (b *bench) buildByPeers(ctx context.Context) ([]result, error) {
 		prepare         func(dir string) ([]string, error)
 		most            int // events; beyond it takes too long for a table
 	}{
-		{"hugo", "hugo", b.hugo, 1 << 20},
-		{"hugo ($HUGO)", os.Getenv("HUGO"), b.hugo, 1 << 20},
+		{"hugo", "hugo", b.hugo, mostBuilt},
+		{"hugo ($HUGO)", os.Getenv("HUGO"), b.hugo, mostBuilt},
 		{"pelican", "pelican", b.pelican, 20_000},
 	} {
 		binary, err := exec.LookPath(p.binary)

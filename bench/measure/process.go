@@ -63,7 +63,7 @@ func (b *bench) configure(name, more string) (string, error) {
 	path := filepath.Join(dir, "config.yaml")
 	return path, os.WriteFile(path, fmt.Appendf(nil, `events: {dir: %s}
 watch: {settle: %v}
-feeds: {formats: [atom], window: 0s}
+feeds: {formats: [atom], window: 0s, archives: none}
 store: state.db
 %s`, b.folder, settle, more), 0o644)
 }

@@ -92,7 +92,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, texts *shelf.
 		Title: c.Site.Title, URL: c.Site.URL, Authority: c.Site.Authority, Language: c.Site.Language,
 		Author:   feed.Author{Name: c.Site.Author.Name, Email: c.Site.Author.Email, URL: c.Site.Author.URL},
 		EventURL: c.Site.EventURL, Content: feed.Content(c.Feeds.Content),
-		MaxEntries: c.Feeds.Entries, Window: c.Feeds.Window, Hub: c.Feeds.Hub, Version: version,
+		MaxEntries: c.Feeds.Entries, Window: c.Feeds.Window, NoArchives: c.Feeds.Archives == "none", Hub: c.Feeds.Hub, Version: version,
 	}
 	published := web.Options{Style: style, Formats: formats(c), Dialect: d, Now: now, Logger: log}
 	if m != nil {
