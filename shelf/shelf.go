@@ -27,7 +27,8 @@ type Shelf struct {
 	failed bool
 }
 
-// New returns a Shelf whose files are in dir. It does no I/O.
+// New returns a Shelf whose files are in dir, or if that is empty where temporary files
+// are. It does no I/O.
 func New(dir string, log *slog.Logger) *Shelf {
 	return &Shelf{dir: dir, log: log, names: make(map[string]string)}
 }

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"tocsin/shelf"
 	"tocsin/timeline"
 	"tocsin/web"
 )
@@ -78,7 +76,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 		defer queue.Close()
 	}
 
-	w := newWheel(c, store, queue, shelf.New(filepath.Dir(store.Path()), log), live, time.Now, log, nil)
+	w := newWheel(c, store, queue, newShelf(store, log), live, time.Now, log, nil)
 	reading, writing := t.progress("reading events"), t.progress("writing pages and feeds")
 	w.progress = reading.at
 	w.style.Keep = keepForFolder

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"syscall"
 
@@ -15,7 +14,6 @@ import (
 
 	"tocsin/config"
 	"tocsin/ledger"
-	"tocsin/shelf"
 )
 
 // serve is the daemon. It acquires everything, then runs until ctx ends.
@@ -57,7 +55,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		log.Info("the state was brought to a new schema", "before", kept)
 	}
 	d := &daemon{
-		log: log, store: store, texts: shelf.New(filepath.Dir(store.Path()), log), steady: newClock(log), system: system, metrics: newMetrics(), dates: t.dates, given: sockets,
+		log: log, store: store, texts: newShelf(store, log), steady: newClock(log), system: system, metrics: newMetrics(), dates: t.dates, given: sockets,
 		progress: t.progress("reading events"),
 		requests: make(chan chan<- outcome),
 		load: func(check func(c *config.Config, wrong func(key, fault string))) (*config.Config, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"reflect"
 	"runtime/debug"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"tocsin/notify"
 	"tocsin/notify/outbox"
 	"tocsin/notify/sink"
+	"tocsin/shelf"
 	"tocsin/timeline"
 )
 
@@ -59,6 +61,14 @@ func newTimeline(c *config.Config, shelve func(*event.Event) *event.Event) *time
 		Reader: event.NewReader(dialect(c)), Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay, Now: time.Now,
 		Shelve: shelve,
 	})
+}
+
+// newShelf returns a shelf for the texts of events, beside the state.
+func newShelf(s *ledger.Store, log *slog.Logger) *shelf.Shelf {
+	if s.Path() == "" {
+		return shelf.New("", log)
+	}
+	return shelf.New(filepath.Dir(s.Path()), log)
 }
 
 // readerOf names all that decides what is read from a file: how events are spelt, and
