@@ -239,20 +239,14 @@ func (b *Bucket) Put(ctx context.Context, f web.File) error {
 	}
 	was, there := b.get(f.Name)
 	if there && was.body == (digest{}) && was.tag != sum && was.size == is.size {
-		// It may be this under another tag.
-		err := b.request(ctx, Head, limit, func(ctx context.Context) error {
+		// It may be this under another tag. Where that cannot be said it is put.
+		_ = b.request(ctx, Head, limit, func(ctx context.Context) error {
 			o, err := b.client.StatObject(ctx, b.o.Name, b.key(f.Name), minio.StatObjectOptions{})
 			if err == nil && o.UserMetadata[hashName] == hex.EncodeToString(hash[:]) {
 				was.body = sum
 			}
-			if minio.ToErrorResponse(err).StatusCode == http.StatusNotFound {
-				return nil
-			}
 			return err
 		})
-		if err != nil {
-			return err
-		}
 	}
 	if there && was.size == is.size && (was.body == sum || was.body == (digest{}) && was.tag == sum) {
 		is.tag = was.tag
