@@ -273,3 +273,27 @@ func TestBucketRescan(t *testing.T) {
 	r.reloaded()
 	r.until("the new place", func() bool { return strings.Contains(s.object("moved/feeds/tags/a.atom"), "First") })
 }
+
+// What was committed meanwhile keeps the gate shut for its own publishing.
+func TestGateMarks(t *testing.T) {
+	open := func(g *gate) bool {
+		select {
+		case <-g.lifted():
+			return true
+		default:
+			return false
+		}
+	}
+	g := newGate()
+	first := g.mark()
+	g.shut()
+	if g.lift(first); open(g) {
+		t.Error("a mark from before lifted it")
+	}
+	if g.lift(g.mark()); !open(g) {
+		t.Error("it is shut")
+	}
+	if g.shut(); open(g) {
+		t.Error("it is open")
+	}
+}
