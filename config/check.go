@@ -55,11 +55,26 @@ func (c *Config) check(d *decoder) {
 	c.Feeds.check(d)
 	c.Web.check(d)
 	c.Notify.check(d)
-	d.file("store", c.Store, "PostgreSQL is")
-	if c.Store == "" {
+	c.checkStore(d)
+}
+
+func (c *Config) checkStore(d *decoder) {
+	store := c.Store.Reveal()
+	switch {
+	case store == "":
 		d.wrong("store", "is empty; name a file, such as state/tocsin.db")
+	case !isURL(store):
+		d.line("store", store, false)
+	case !strings.HasPrefix(store, "postgres://") && !strings.HasPrefix(store, "postgresql://"):
+		d.wrong("store", "is a URL of something else; write the path of a file, or the address of a PostgreSQL database like postgres://tocsin@db.example.org/tocsin")
+	case d.env.CheckStore != nil:
+		if fault := d.env.CheckStore(store); fault != "" {
+			d.wrong("store", "%s", fault)
+		}
 	}
 }
+
+func isURL(s string) bool { return strings.Contains(s, "://") }
 
 func (s *Site) check(d *decoder) {
 	d.line("site.title", s.Title, true)
@@ -582,7 +597,7 @@ func (d *decoder) line(key, s string, required bool) {
 // file checks the path of a file or folder. Where a URL would go, the feature
 // says what is not in this version; the URL may hold a password.
 func (d *decoder) file(key, s, feature string) {
-	if strings.Contains(s, "://") {
+	if isURL(s) {
 		d.wrong(key, "a URL is not taken here, since %s not in this version; write a path", feature)
 	}
 	d.line(key, s, false)

@@ -288,8 +288,9 @@ func TestChecks(t *testing.T) {
 		{strings.Replace(sink("template: {body: '{{nope}}'}"), "webhook", "slack", 1), "6: notify.sinks[0].template.body: not a template (template: :1: function \"nope\" not defined); see text/template for what it may say"},
 
 		{"store: ''", "1: store: is empty; name a file, such as state/tocsin.db"},
-		{"store: postgres://user:c4n4ry@db/tocsin", "1: store: a URL is not taken here, since PostgreSQL is not in this version; write a path"},
-		{"store: postgresql://db/tocsin", "1: store: a URL is not taken here, since PostgreSQL is not in this version; write a path"},
+		{"store: postgres://user:c4n4ry@db/tocsin", ""},
+		{"store: postgresql://db/tocsin", ""},
+		{"store: mysql://user:c4n4ry@db/tocsin", "1: store: is a URL of something else; write the path of a file, or the address of a PostgreSQL database like postgres://tocsin@db.example.org/tocsin"},
 	} {
 		t.Run(test.text, func(t *testing.T) {
 			got := ""

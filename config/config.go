@@ -58,10 +58,11 @@ type Config struct {
 	Web    Web    `yaml:"web"`
 	Notify Notify `yaml:"notify"`
 
-	// Store is the path of the SQLite file that keeps what the world has been
-	// told. Relative paths are relative to the configuration's folder.
-	// Default: state/tocsin.db. A URL (postgres://…) is refused in this version.
-	Store string `yaml:"store"`
+	// Store is where is kept what the world has been told: the path of a SQLite
+	// file, or the address of a PostgreSQL database (postgres://…), which may hold a
+	// password; the file may say store_file instead. Relative paths are relative to
+	// the configuration's folder. Default: state/tocsin.db.
+	Store Secret `yaml:"store"`
 }
 
 // Site says how the outside world names this timeline.
@@ -568,6 +569,9 @@ type Env struct {
 	// by one, and in which of its keys; an empty fault is none. It knows the tools,
 	// which this package does not, and must give no secret away.
 	CheckSink func(s Sink) (key, fault string)
+	// CheckStore says what is wrong with a Store that is an address, and nothing of
+	// what is in it; empty: nothing. nil checks nothing.
+	CheckStore func(address string) (fault string)
 	// CheckFields calls fault for each candidate of c.Events.Fields that is none,
 	// with its field and index; c.Site.Timezone is valid. It knows what candidates
 	// mean, which this package does not.
@@ -671,10 +675,13 @@ func Parse(path string, data []byte, env Env) (*Config, error) {
 
 // resolve makes relative paths relative to the configuration's folder.
 func (c *Config) resolve() {
-	for _, p := range []*string{&c.Events.Dir, &c.Feeds.Dir, &c.Store} {
+	for _, p := range []*string{&c.Events.Dir, &c.Feeds.Dir} {
 		if *p != "" && (p != &c.Feeds.Dir || c.Feeds.Bucket == nil) {
 			*p = beside(c.Path, *p)
 		}
+	}
+	if !isURL(c.Store.Reveal()) {
+		c.Store = Secret(beside(c.Path, c.Store.Reveal()))
 	}
 }
 

@@ -284,7 +284,7 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%s: %v", test.text, err)
 			continue
 		}
-		if c.Path != test.config || c.Events.Dir != test.events || c.Feeds.Dir != test.dir || c.Store != test.store {
+		if c.Path != test.config || c.Events.Dir != test.events || c.Feeds.Dir != test.dir || c.Store.Reveal() != test.store {
 			t.Errorf("%s in %s: got %q, %q, %q", test.text, test.config, c.Events.Dir, c.Feeds.Dir, c.Store)
 		}
 	}
@@ -316,7 +316,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Site.Title != "From outside" || c.Store != filepath.Join(filepath.Dir(path), "state/tocsin.db") {
+	if c.Site.Title != "From outside" || c.Store.Reveal() != filepath.Join(filepath.Dir(path), "state/tocsin.db") {
 		t.Errorf("title %q, store %q", c.Site.Title, c.Store)
 	}
 

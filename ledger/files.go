@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"unicode/utf8"
 )
 
 // Marks of files are a cache: what an earlier process knew of the files of the public
@@ -58,6 +59,9 @@ func NoteMarks[M ~[]byte](ctx context.Context, tx *sql.Tx, reader string, marks 
 	}
 	defer forget.Close()
 	for path, mark := range marks {
+		if !utf8.ValidString(path) {
+			continue // it is no text to PostgreSQL; the file is read at each start
+		}
 		if mark == nil {
 			_, err = forget.ExecContext(ctx, path)
 		} else {

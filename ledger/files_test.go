@@ -29,7 +29,7 @@ func TestMarks(t *testing.T) {
 	has("one", nil)
 	note("one", map[string][]byte{"a.md": []byte("1"), "b.md": []byte("2\x00")})
 	note("one", map[string][]byte{"a.md": []byte("3"), "c.md": nil, "d.md": []byte("4")})
-	note("one", map[string][]byte{"d.md": nil})
+	note("one", map[string][]byte{"d.md": nil, "no text \xff.md": []byte("6")})
 	has("one", map[string]string{"a.md": "3", "b.md": "2\x00"})
 	has("another", nil)
 	note("another", map[string][]byte{"e.md": []byte("5")})

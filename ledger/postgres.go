@@ -107,9 +107,17 @@ func away(err error) bool {
 		pgconn.SafeToRetry(err)
 }
 
-// openPostgres opens the state at an address of PostgreSQL; own says that it is for
-// the one process that changes it.
-func openPostgres(ctx context.Context, address string, own bool) (_ *Store, err error) {
+// opening says what for a state is opened.
+type opening int
+
+const (
+	beside   opening = iota // the one process that changes it, which there may be
+	owning                  // to be that process
+	carrying                // likewise, but for a state that stays what was carried over
+)
+
+// openPostgres opens the state at an address of PostgreSQL.
+func openPostgres(ctx context.Context, address string, as opening) (_ *Store, err error) {
 	s := &Store{name: Name(address), postgres: &postgres{}}
 	if err := CheckURL(address); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
@@ -139,7 +147,7 @@ func openPostgres(ctx context.Context, address string, own bool) (_ *Store, err 
 	if err := s.db.PingContext(ctx); err != nil {
 		return nil, s.fault(err)
 	}
-	if !own {
+	if as == beside {
 		if v, err := s.version(ctx); err == nil && v == 0 {
 			return nil, fmt.Errorf("store %s: %w", s.name, fs.ErrNotExist)
 		}
@@ -160,7 +168,7 @@ func openPostgres(ctx context.Context, address string, own bool) (_ *Store, err 
 			return nil, s.fault(ctx.Err())
 		}
 	}
-	return s, s.migratePostgres(ctx)
+	return s, s.migratePostgres(ctx, as)
 }
 
 // acquire takes the advisory lock, or finds it held by this process. The error is
@@ -239,7 +247,7 @@ func (s *Store) enter(ctx context.Context, tx *sql.Tx) error {
 
 // migratePostgres brings the schema forward and makes this process the owner, in one
 // transaction.
-func (s *Store) migratePostgres(ctx context.Context) error {
+func (s *Store) migratePostgres(ctx context.Context, as opening) error {
 	from, err := s.version(ctx)
 	if err != nil {
 		return err
@@ -271,6 +279,11 @@ func (s *Store) migratePostgres(ctx context.Context) error {
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE tocsin SET schema = $1, owner = $2`, len(migrations), s.postgres.owner); err != nil {
 		return s.explainPostgres(err)
+	}
+	if as == owning {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key = $1`, metaCarried); err != nil {
+			return s.fault(err)
+		}
 	}
 	if err := tx.Commit(); err != nil {
 		return s.fault(err)

@@ -52,7 +52,7 @@ func OpenAnew(ctx context.Context, store string) (*Store, error) { return open(c
 
 func open(ctx context.Context, path string, anew bool) (*Store, error) {
 	if IsURL(path) {
-		return openPostgres(ctx, path, true)
+		return openPostgres(ctx, path, owning)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
@@ -111,7 +111,7 @@ func (s *Store) give() error {
 // is fs.ErrNotExist where there is no state yet.
 func OpenShared(ctx context.Context, store string) (*Store, error) {
 	if IsURL(store) {
-		return openPostgres(ctx, store, false)
+		return openPostgres(ctx, store, beside)
 	}
 	s, err := openBeside(ctx, store)
 	if err != nil {
@@ -190,6 +190,36 @@ func (s *Store) Pool() *pgxpool.Pool {
 	return s.postgres.pool
 }
 
+// Size is how many bytes the state takes.
+func (s *Store) Size(ctx context.Context) (size int64, err error) {
+	if s.postgres != nil {
+		err := s.db.QueryRowContext(ctx, `SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
+			WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'`).Scan(&size)
+		if err != nil {
+			return 0, s.fault(err)
+		}
+		return size, nil
+	}
+	for _, part := range []string{"", "-wal", "-shm"} {
+		if fi, err := os.Stat(s.path + part); err == nil {
+			size += fi.Size()
+		}
+	}
+	return size, nil
+}
+
+// Answers fails with ErrAway where the state is in PostgreSQL, which cannot be reached.
+// A file is always there.
+func (s *Store) Answers(ctx context.Context) error {
+	if s.postgres == nil {
+		return nil
+	}
+	if err := s.db.PingContext(ctx); err != nil {
+		return s.fault(err)
+	}
+	return nil
+}
+
 // Epoch returns the expression for the seconds since 1970 of a column of times: they
 // are the one type that has no form in common.
 func (s *Store) Epoch(column string) string {
@@ -262,7 +292,8 @@ func (s *Store) Write(ctx context.Context, f func(*sql.Tx) error) error {
 // engineFault describes an error of the database that says nothing of its content.
 func (s *Store) engineFault(err error) error {
 	if s.postgres != nil && away(err) {
-		return fmt.Errorf("store %s: %w: %w", s.name, ErrAway, err)
+		// Its cause may be that a socket does not exist, which is not the state's.
+		return fmt.Errorf("store %s: %w: %v", s.name, ErrAway, err)
 	}
 	return fmt.Errorf("store %s: %w", s.name, err)
 }
@@ -284,11 +315,19 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Copy writes a consistent copy of the state to a new file, also while a daemon
-// runs on it.
+// Copy writes a consistent copy of the state to a new file of SQLite, also while a
+// daemon runs on it.
 func (s *Store) Copy(ctx context.Context, to string) error {
 	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("copy of the store: %s exists", to)
+	}
+	if s.postgres != nil {
+		file, err := Open(ctx, to)
+		if err != nil {
+			return err
+		}
+		_, err = s.carry(ctx, file, func(int, int) {})
+		return errors.Join(err, file.Close())
 	}
 	_, err := s.db.ExecContext(ctx, "VACUUM INTO ?", to)
 	return err

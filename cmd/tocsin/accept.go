@@ -32,9 +32,9 @@ func accept(ctx context.Context, t *terminal, args []string) error {
 	if err != nil {
 		return err
 	}
-	store, err := ledger.OpenShared(ctx, c.Store)
+	store, err := ledger.OpenShared(ctx, c.Store.Reveal())
 	if errors.Is(err, fs.ErrNotExist) {
-		return f.acceptAnew(ctx, c.Store, *dry)
+		return f.acceptAnew(ctx, c.Store.Reveal(), *dry)
 	}
 	if err != nil {
 		return err
@@ -67,8 +67,8 @@ func accept(ctx context.Context, t *terminal, args []string) error {
 }
 
 // acceptAnew begins a new state where a damaged one was set aside.
-func (f *flags) acceptAnew(ctx context.Context, path string, dry bool) error {
-	store, err := ledger.Open(ctx, path)
+func (f *flags) acceptAnew(ctx context.Context, at string, dry bool) error {
+	store, err := ledger.Open(ctx, at)
 	if err == nil {
 		store.Close()
 		return errors.New("nothing is held")
@@ -76,13 +76,13 @@ func (f *flags) acceptAnew(ctx context.Context, path string, dry bool) error {
 	if !errors.Is(err, ledger.ErrSetAside) || dry {
 		return err
 	}
-	if store, err = ledger.OpenAnew(ctx, path); err != nil {
+	if store, err = ledger.OpenAnew(ctx, at); err != nil {
 		return err
 	}
 	if err := store.Close(); err != nil {
 		return err
 	}
-	return f.print(acceptance{Anew: path}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s begins anew: all that the next look finds counts as known and is told to nobody\n", path)
+	return f.print(acceptance{Anew: ledger.Name(at)}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s begins anew: all that the next look finds counts as known and is told to nobody\n", ledger.Name(at))
 	})
 }

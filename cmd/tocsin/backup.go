@@ -34,10 +34,13 @@ func backup(ctx context.Context, t *terminal, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(c.Store); errors.Is(err, fs.ErrNotExist) {
-		return noState(c.Store)
+	if ledger.IsURL(c.Store.Reveal()) {
+		return fmt.Errorf("the state is in %s: use PostgreSQL's own, such as pg_dump --format=custom --file=%s", ledger.Name(c.Store.Reveal()), to)
 	}
-	err = ledger.Backup(ctx, c.Store, to)
+	if _, err := os.Stat(c.Store.Reveal()); errors.Is(err, fs.ErrNotExist) {
+		return noState(c)
+	}
+	err = ledger.Backup(ctx, c.Store.Reveal(), to)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there, and is left as it is; give the name of a new file", to)
 	}

@@ -269,7 +269,7 @@ func (d *daemon) takeOver(ctx context.Context, g, before *generation) (*generati
 		if said.news(err.Error()) {
 			d.log.Error("the new configuration is valid and cannot be followed yet; it is tried again, and what is published stays", "err", err)
 		}
-		if !d.rest(ctx, pause) {
+		if !d.system.rest(ctx, pause) {
 			return g, ctx.Err()
 		}
 		again, err := d.newGeneration(g.c, true) // nothing is opened twice
@@ -278,24 +278,6 @@ func (d *daemon) takeOver(ctx context.Context, g, before *generation) (*generati
 		}
 		again.web, again.admin = g.web, g.admin
 		g = again
-	}
-}
-
-// rest waits; false: ctx has ended.
-func (d *daemon) rest(ctx context.Context, pause time.Duration) bool {
-	beat := time.NewTicker(d.system.every())
-	defer beat.Stop()
-	over := time.NewTimer(pause)
-	defer over.Stop()
-	for {
-		select {
-		case <-over.C:
-			return true
-		case <-beat.C:
-			d.system.alive()
-		case <-ctx.Done():
-			return false
-		}
 	}
 }
 
@@ -342,6 +324,11 @@ func (d *daemon) show(g *generation) {
 // ready says why the daemon does not do its work; nil where it does. While one
 // generation takes over from another it does, unless it cannot.
 func (d *daemon) ready() error {
+	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
+	defer cancel()
+	if err := d.store.Answers(ctx); err != nil {
+		return fmt.Errorf("%w; what was published is served", err)
+	}
 	if !d.between.Load() {
 		return d.now.Load().ready()
 	}

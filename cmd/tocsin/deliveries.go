@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode"
 
+	"tocsin/config"
 	"tocsin/ledger"
 	"tocsin/notify/outbox"
 	"tocsin/notify/sink"
@@ -58,9 +59,9 @@ func deliveries(ctx context.Context, t *terminal, args []string) error {
 	if err != nil {
 		return err
 	}
-	store, err := ledger.OpenShared(ctx, c.Store)
+	store, err := ledger.OpenShared(ctx, c.Store.Reveal())
 	if errors.Is(err, fs.ErrNotExist) {
-		return noState(c.Store)
+		return noState(c)
 	}
 	if err != nil {
 		return err
@@ -205,6 +206,6 @@ func (r shownDelivery) printAttempts(w io.Writer) {
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 // noState says that nothing has been recorded yet.
-func noState(path string) error {
-	return fmt.Errorf("there is no state at %s yet; tocsin serve makes it", path)
+func noState(c *config.Config) error {
+	return fmt.Errorf("there is no state at %s yet; tocsin serve makes it", ledger.Name(c.Store.Reveal()))
 }

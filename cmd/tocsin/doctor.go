@@ -54,7 +54,7 @@ func newDoctor(c *config.Config, secrets []string) *doctor {
 		c: c, secrets: secrets, now: time.Now, uid: os.Getuid(),
 		sysctl: readSysctl, inotify: tryInotify, network: watch.NetworkFS, access: unix.Access,
 		facts: func(ctx context.Context) (ledger.Facts, error) {
-			s, err := ledger.OpenShared(ctx, c.Store)
+			s, err := ledger.OpenShared(ctx, c.Store.Reveal())
 			if err != nil {
 				return ledger.Facts{}, err
 			}
@@ -181,10 +181,14 @@ func (d *doctor) events(ctx context.Context, complain func(key, what string, arg
 
 // folders asks whether what is written can be written.
 func (d *doctor) folders(complain func(key, what string, args ...any)) {
-	if fi, err := os.Stat(d.c.Store); err == nil && !ownedBy(fi, d.uid) {
-		return // the daemon is another user
+	to := []complaint{{key: "feeds.dir", path: d.c.Feeds.Dir}}
+	if store := d.c.Store.Reveal(); !ledger.IsURL(store) {
+		if fi, err := os.Stat(store); err == nil && !ownedBy(fi, d.uid) {
+			return // the daemon is another user
+		}
+		to = append(to, complaint{key: "store", path: filepath.Dir(store)})
 	}
-	for _, to := range []complaint{{key: "feeds.dir", path: d.c.Feeds.Dir}, {key: "store", path: filepath.Dir(d.c.Store)}} {
+	for _, to := range to {
 		if to.path == "" || to.key == "feeds.dir" && d.c.Feeds.Bucket != nil {
 			continue
 		}
@@ -210,11 +214,15 @@ func standing(dir string) string {
 // state asks whether the state is where it is safe, and whether ids and times will stay
 // what it says they are.
 func (d *doctor) state(ctx context.Context, complain func(key, what string, args ...any)) {
-	dir := standing(filepath.Dir(d.c.Store))
-	if name := d.network(dir); name != "" && name != "fuse" { // which is also what some local file systems are
-		complain("store", "%s is on a network file system (%s), where SQLite's locks and shared memory do not hold; put the state on a local disk", dir, name)
-	}
 	f, err := d.facts(ctx)
+	if store := d.c.Store.Reveal(); !ledger.IsURL(store) {
+		dir := standing(filepath.Dir(store))
+		if name := d.network(dir); name != "" && name != "fuse" { // which is also what some local file systems are
+			complain("store", "%s is on a network file system (%s), where SQLite's locks and shared memory do not hold; put the state on a local disk", dir, name)
+		}
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		complain("store", "from this machine the state cannot be used: %v", err)
+	}
 	if err != nil { // there is none yet, or it is another user's
 		f = ledger.Facts{}
 	}
@@ -236,7 +244,7 @@ func (d *doctor) state(ctx context.Context, complain func(key, what string, args
 // the bucket. Where tocsin has never run nothing is
 // expected to answer: on the machine of an author, or in a check of every change.
 func (d *doctor) site(ctx context.Context, complain func(key, what string, args ...any)) {
-	if _, err := os.Stat(d.c.Store); err != nil {
+	if !d.hasRun(ctx) {
 		return
 	}
 	if d.c.Feeds.Bucket != nil {
@@ -254,6 +262,17 @@ func (d *doctor) site(ctx context.Context, complain func(key, what string, args 
 	case status >= 400 && status != http.StatusUnauthorized && status != http.StatusForbidden:
 		complain("site.url", "%s answers with status %d, and every link in feeds and messages leads there; does the proxy in front pass it on to %s?", d.c.Site.URL, status, d.c.Web.Listen)
 	}
+}
+
+// hasRun says that there is a state.
+func (d *doctor) hasRun(ctx context.Context) bool {
+	store := d.c.Store.Reveal()
+	if ledger.IsURL(store) {
+		_, err := d.facts(ctx)
+		return err == nil
+	}
+	_, err := os.Stat(store)
+	return err == nil
 }
 
 // local says that an address means this machine alone, or is an example's (RFC 2606,

@@ -24,14 +24,15 @@ func healthy(t *testing.T) *doctor {
 	t.Helper()
 	dir := t.TempDir()
 	c := config.Default()
-	c.Events.Dir, c.Store, c.Feeds.Dir = filepath.Join(dir, "events"), filepath.Join(dir, "state", "tocsin.db"), filepath.Join(dir, "public")
+	c.Events.Dir, c.Feeds.Dir = filepath.Join(dir, "events"), filepath.Join(dir, "public")
+	c.Store = config.Secret(filepath.Join(dir, "state", "tocsin.db"))
 	c.Site.URL, c.Site.Authority = "https://record.gov", "record.gov,2025"
 	for _, path := range []string{"events/a/b", "events/.git/objects", "state"} {
 		if err := os.MkdirAll(filepath.Join(dir, path), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(c.Store, nil, 0o600); err != nil {
+	if err := os.WriteFile(c.Store.Reveal(), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -69,7 +70,7 @@ func TestDoctor(t *testing.T) {
 		{"state on a network file system", func(d *doctor) { d.network = where("state", "smb") }, "store: * is on a network file system (smb), where SQLite's*"},
 		{"a state to be made on one", func(d *doctor) {
 			d.network = where("state", "smb")
-			d.c.Store = filepath.Join(filepath.Dir(d.c.Store), "deep", "tocsin.db")
+			d.c.Store = config.Secret(filepath.Join(filepath.Dir(d.c.Store.Reveal()), "deep", "tocsin.db"))
 		}, "store: * is on a network file system (smb)*"},
 		{"state on fuse", func(d *doctor) { d.network = where("state", "fuse") }, ""},
 		{"state not writable", func(d *doctor) { d.access = denied("state") }, "store: the folder *state cannot be written by this user (*): permission denied*"},

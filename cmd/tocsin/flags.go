@@ -79,7 +79,7 @@ func (f *flags) load() (*config.Config, error) {
 // load reads the configuration at path; check says what else is wrong with it.
 func (t *terminal) load(path string, check func(c *config.Config, wrong func(key, fault string))) (*config.Config, error) {
 	env := t.env
-	env.CheckSink, env.CheckFields, env.Check = checkSink, checkFields, check
+	env.CheckSink, env.CheckFields, env.CheckStore, env.Check = checkSink, checkFields, checkStore, check
 	return config.Load(path, env)
 }
 

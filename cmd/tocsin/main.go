@@ -38,10 +38,11 @@ const usage = `Usage:
     tocsin accept  [-config FILE]              yes to what tocsin holds and does not do by itself
     tocsin reload  [-config FILE]              the daemon reads its configuration again
     tocsin backup  [-config FILE] FILE         a copy of the state, also while the daemon runs
+    tocsin migrate [-config FILE] -to ADDRESS  the state to PostgreSQL
     tocsin version
 
 Without -config: config.yaml here, else /etc/tocsin/config.yaml. build, check,
-send, deliveries, accept, backup and version take -json. "tocsin COMMAND -h" says more.
+send, deliveries, accept, backup, migrate and version take -json. "tocsin COMMAND -h" says more.
 Exit codes: 0 done; 1 faults; 2 wrong usage; 78 bad configuration.
 `
 
@@ -80,7 +81,7 @@ func untilSignal() context.Context {
 func run(ctx context.Context, t *terminal, args []string) int {
 	commands := map[string]command{
 		"init": initialize, "serve": serve, "build": build, "check": check, "send": send, "deliveries": deliveries,
-		"accept": accept, "backup": backup, "reload": reload, "version": printVersion,
+		"accept": accept, "backup": backup, "migrate": migrate, "reload": reload, "version": printVersion,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(t.err, usage)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -80,7 +79,7 @@ var (
 	goneDesc      = desc("sink_gone", "Whether the sink said that it is no more, and is sent nothing.", "sink")
 	bucketDesc    = desc("bucket_failing", "Whether the bucket could not be brought up to date at the last try; absent where there is none.")
 	behindDesc    = desc("bucket_behind_timestamp_seconds", "Since when something published is not in the bucket; absent where all is.")
-	stateDesc     = desc("state_bytes", "Size of the state's files.")
+	stateDesc     = desc("state_bytes", "Size of the state.")
 	stateFreeDesc = desc("state_filesystem_free_bytes", "What is free on the file system of the state, for this user.")
 )
 
@@ -264,13 +263,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 	}
-	size := int64(0)
-	for _, part := range []string{"", "-wal", "-shm"} {
-		if fi, err := os.Stat(r.store.Path() + part); err == nil {
-			size += fi.Size()
-		}
+	if size, err := r.store.Size(ctx); err != nil {
+		ch <- prometheus.NewInvalidMetric(stateDesc, err)
+	} else {
+		is(stateDesc, float64(size))
 	}
-	is(stateDesc, float64(size))
+	if r.store.Path() == "" {
+		return
+	}
 	var disk unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(r.store.Path()), &disk); err != nil {
 		ch <- prometheus.NewInvalidMetric(stateFreeDesc, fmt.Errorf("the state's file system: %w", err))

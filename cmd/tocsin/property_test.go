@@ -564,7 +564,7 @@ func newBench(t *testing.T) *bench {
 	c := config.Default()
 	c.Site.Authority = "example.org,2025"
 	c.Events.Dir = filepath.Join(dir, "events")
-	c.Store = filepath.Join(dir, "tocsin.db")
+	c.Store = config.Secret(filepath.Join(dir, "tocsin.db"))
 	c.Feeds.Custom = []config.Custom{{Name: "top", Title: "Top", Match: config.Match{MinImportance: 8}}}
 	for _, least := range leasts {
 		s := config.DefaultSink()
@@ -572,7 +572,7 @@ func newBench(t *testing.T) *bench {
 		c.Notify.Sinks = append(c.Notify.Sinks, s)
 	}
 	b := &bench{config: &c, texts: shelf.New(dir, slog.New(slog.DiscardHandler)), count: make(map[string]int)}
-	if b.store, err = ledger.Open(t.Context(), c.Store); err != nil {
+	if b.store, err = ledger.Open(t.Context(), c.Store.Reveal()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.store.Close() })

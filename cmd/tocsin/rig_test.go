@@ -63,6 +63,7 @@ type rig struct {
 	admin    string
 	receiver *receiver
 	config   string
+	store    string     // where the state is
 	env      []string   // beside the test's own
 	wrap     []string   // a program that becomes the daemon, and its arguments
 	args     []string   // of the daemon
@@ -86,7 +87,7 @@ func newRig(t testing.TB, sink, extra string) *rig {
 	}
 	ports := freePorts(t, 2)
 	r.site, r.admin = ports[0], ports[1]
-	r.config = filepath.Join(dir, "config.yaml")
+	r.config, r.store = filepath.Join(dir, "config.yaml"), filepath.Join(dir, "state", "tocsin.db")
 	r.env = []string{"RUNTIME_DIRECTORY=" + t.TempDir()}
 	r.write(r.config, fmt.Sprintf(`
 site: {title: Test, url: "http://%s", authority: "example.org,2025"}
@@ -290,7 +291,7 @@ func (r *rig) until(what string, ok func() bool) {
 // deliveries reads the queue as the command does, at most n of a state; 0: all.
 func (r *rig) deliveries(state string, n int) []outbox.Record {
 	r.t.Helper()
-	s, err := ledger.OpenShared(r.t.Context(), filepath.Join(r.dir, "state", "tocsin.db"))
+	s, err := ledger.OpenShared(r.t.Context(), r.store)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -46,7 +47,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		return err
 	}
 
-	store, err := ledger.Open(ctx, c.Store)
+	store, err := openStore(ctx, c.Store.Reveal(), system, log)
 	if err != nil {
 		return err
 	}
@@ -67,6 +68,25 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 		return store.SetAside(corrupt)
 	}
 	return err
+}
+
+// openStore opens the daemon's store. PostgreSQL that is away is waited for, and systemd
+// and the log are told so.
+func openStore(ctx context.Context, store string, system *supervisor, log *slog.Logger) (*ledger.Store, error) {
+	var said said
+	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
+		s, err := ledger.Open(ctx, store)
+		if !errors.Is(err, ledger.ErrAway) || ctx.Err() != nil {
+			return s, err
+		}
+		if said.news(err.Error()) {
+			log.Warn("the start waits for PostgreSQL", "err", err)
+		}
+		system.status("waiting for PostgreSQL: " + err.Error())
+		if !system.rest(ctx, pause) {
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // serve runs the daemon until ctx ends.
@@ -95,11 +115,11 @@ func (d *daemon) serve(ctx context.Context, c *config.Config) error {
 // openForBuild opens the store for a build: the daemon's own, or a copy of it
 // where the daemon runs. remove takes the copy away.
 func openForBuild(ctx context.Context, c *config.Config) (s *ledger.Store, copied bool, remove func(), err error) {
-	s, err = ledger.Open(ctx, c.Store)
+	s, err = ledger.Open(ctx, c.Store.Reveal())
 	if !errors.Is(err, ledger.ErrLocked) {
 		return s, false, func() {}, err
 	}
-	shared, err := ledger.OpenShared(ctx, c.Store)
+	shared, err := ledger.OpenShared(ctx, c.Store.Reveal())
 	if err != nil {
 		return nil, false, nil, err
 	}

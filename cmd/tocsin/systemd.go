@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -125,6 +126,24 @@ func (s *supervisor) status(text string) {
 	if text = strings.ReplaceAll(text, "\n", " "); text != s.text {
 		s.text = text
 		s.notify("STATUS=" + text)
+	}
+}
+
+// rest waits, and says meanwhile that the daemon lives; false: ctx has ended.
+func (s *supervisor) rest(ctx context.Context, pause time.Duration) bool {
+	beat := time.NewTicker(s.every())
+	defer beat.Stop()
+	over := time.NewTimer(pause)
+	defer over.Stop()
+	for {
+		select {
+		case <-over.C:
+			return true
+		case <-beat.C:
+			s.alive()
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

@@ -216,6 +216,14 @@ func checkSink(s config.Sink) (key, fault string) {
 	return "type", fault
 }
 
+// checkStore says what is wrong with an address of a database.
+func checkStore(address string) (fault string) {
+	if err := ledger.CheckURL(address); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // hubConfig is that of the hub as a sink.
 func hubConfig(c *config.Config, now func() time.Time, log *slog.Logger) sink.Config {
 	return sink.Config{Name: config.HubSink, Type: "websub", URL: c.Feeds.Hub, Version: version, Now: now, Logger: log}

@@ -154,7 +154,7 @@ func Show(ctx context.Context, s *ledger.Store, id string) (_ Record, err error)
 		}
 	}()
 	// One snapshot for the row and its attempts.
-	tx, err := s.DB().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.DB().BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
 	if err != nil {
 		return Record{}, err
 	}
