@@ -119,8 +119,10 @@ func TestFolderOfFeedsAlone(t *testing.T) {
 	s := filled(t, "https://example.org")
 	d := s.folder(t.TempDir())
 	d.p.FeedsAlone = true
-	if err := os.WriteFile(filepath.Join(d.Dir, "index.html"), []byte("mine"), 0o644); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"index.html", "sitemap-7.xml"} {
+		if err := os.WriteFile(filepath.Join(d.Dir, name), []byte("mine"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.write(d, Update{}, true)
 	s.put(d, s.set("other", "Other", "tags: [Other]", "Other", at.Add(time.Hour)))
@@ -131,12 +133,15 @@ func TestFolderOfFeedsAlone(t *testing.T) {
 		}
 	}
 	for name := range files {
-		if name != "index.html" && name != "feeds.opml" && !strings.HasPrefix(name, "feeds/") {
+		if name != "index.html" && name != "sitemap-7.xml" && name != "feeds.opml" && !strings.HasPrefix(name, "feeds/") {
 			t.Errorf("%s was written", name)
 		}
 	}
-	if page, err := os.ReadFile(filepath.Join(d.Dir, "index.html")); err != nil || string(page) != "mine" {
-		t.Errorf("the page is %q now, %v", page, err)
+	for _, name := range []string{"index.html", "sitemap-7.xml"} {
+		if page, err := os.ReadFile(filepath.Join(d.Dir, name)); err != nil || string(page) != "mine" {
+			t.Errorf("%s is %q now, %v", name, page, err)
+		}
+		delete(files, name)
 	}
 	if list, err := os.ReadFile(filepath.Join(d.Dir, "feeds.opml")); err != nil || !strings.Contains(string(list), "/feeds/tags/other.atom") {
 		t.Errorf("the list is %s, %v", list, err)
@@ -147,7 +152,7 @@ func TestFolderOfFeedsAlone(t *testing.T) {
 	for name := range files {
 		a, err := os.ReadFile(filepath.Join(d.Dir, name))
 		b, berr := os.ReadFile(filepath.Join(e.Dir, name))
-		if name != "index.html" && (err != nil || berr != nil || string(a) != string(b)) {
+		if err != nil || berr != nil || string(a) != string(b) {
 			t.Errorf("%s is another file without pages; %v, %v", name, err, berr)
 		}
 	}
