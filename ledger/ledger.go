@@ -21,9 +21,12 @@ import (
 	"iter"
 	"maps"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/event"
 	"tocsin/timeline"
@@ -144,32 +147,13 @@ func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 }
 
 func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
-	err := Each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events`, nil, func(scan func(...any) error) error {
-		var r Record
-		var published, updated, withdrawn int64
-		var body []byte
-		if err := scan(&r.EntryID, &published, &updated, &withdrawn, &body); err != nil {
-			return err
-		}
-		e, err := l.decode(body)
-		if err != nil {
-			return &CorruptError{Cause: fmt.Sprintf("the record of %s: %v", r.EntryID, err)}
-		}
-		r.Event, r.Published, r.Updated = e, fromMicro(published), fromMicro(updated)
-		if withdrawn != 0 {
-			r.Withdrawn = fromMicro(withdrawn)
-		}
-		l.hold(&r)
-		l.o.Progress()
-		return nil
-	})
-	if err != nil {
+	if err := l.loadEvents(ctx, db); err != nil {
 		return err
 	}
 	if err := l.loadHistory(ctx, db); err != nil {
 		return err
 	}
-	err = Each(ctx, db, `SELECT old_id, entry_id FROM moves`, nil, func(scan func(...any) error) error {
+	err := Each(ctx, db, `SELECT old_id, entry_id FROM moves`, nil, func(scan func(...any) error) error {
 		var old, entry string
 		err := scan(&old, &entry)
 		l.moves[old] = entry
@@ -212,6 +196,65 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 		l.feeds[path] = v
 		return err
 	})
+}
+
+// loadEvents reads the records of all events. Reading rows and decoding them are work
+// for a core each.
+func (l *Ledger) loadEvents(ctx context.Context, db *sql.DB) error {
+	const together = 256
+	type row struct {
+		record *Record
+		event  []byte
+	}
+	var all [][]row
+	var batch []row
+	decoding, ctx := errgroup.WithContext(ctx)
+	decoding.SetLimit(runtime.GOMAXPROCS(0))
+	decode := func() {
+		rows := batch
+		all, batch = append(all, rows), nil
+		decoding.Go(func() error {
+			for i := range rows {
+				r := &rows[i]
+				e, err := l.decode(r.event)
+				if err != nil {
+					return &CorruptError{Cause: fmt.Sprintf("the record of %s: %v", r.record.EntryID, err)}
+				}
+				r.record.Event, r.event = e, nil
+			}
+			return nil
+		})
+	}
+	err := Each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events`, nil, func(scan func(...any) error) error {
+		var r Record
+		var published, updated, withdrawn int64
+		var body []byte
+		if err := scan(&r.EntryID, &published, &updated, &withdrawn, &body); err != nil {
+			return err
+		}
+		r.Published, r.Updated = fromMicro(published), fromMicro(updated)
+		if withdrawn != 0 {
+			r.Withdrawn = fromMicro(withdrawn)
+		}
+		if batch = append(batch, row{&r, body}); len(batch) == together {
+			decode()
+		}
+		l.o.Progress()
+		return nil
+	})
+	decode()
+	if failed := decoding.Wait(); failed != nil {
+		return failed // and not that reading was given up for it
+	}
+	if err != nil {
+		return err
+	}
+	for _, rows := range all {
+		for _, r := range rows {
+			l.hold(r.record)
+		}
+	}
+	return nil
 }
 
 // Querier is a database or a transaction.

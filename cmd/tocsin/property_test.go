@@ -608,10 +608,30 @@ type play struct {
 	refused bool     // the store refuses the next turn
 
 	seen   map[string]int  // by path: the stamps of the last look
+	marks  map[string]mark // by path: what the store vouches for
 	missed map[string]bool // what the last look missed
 	feeds  map[string]ledger.Validators
 	stood  map[string]string       // oracle.feeds as of the last turn
 	dates  map[string][2]time.Time // by entry id: published, updated
+}
+
+// mark is that of a file as the store has it, and the stamp of the file then.
+type mark struct {
+	bytes string
+	stamp int
+}
+
+// note notes which files the store vouches for.
+func (p *play) note() {
+	marks := make(map[string]mark)
+	p.try(p.store.EachMark(context.Background(), p.wheel.reader, func(q string, b []byte) {
+		m := mark{string(b), p.seen[q]}
+		if before, ok := p.marks[q]; ok && before.bytes == m.bytes {
+			m = before
+		}
+		marks[q] = m
+	}))
+	p.marks = marks
 }
 
 // begin begins a sequence with an empty folder and an empty store.
@@ -628,7 +648,7 @@ func (b *bench) begin(t failer) *play {
 	p.try(os.Mkdir(b.config.Events.Dir, 0o755))
 	p.try(b.store.Write(context.Background(), func(tx *sql.Tx) error {
 		for _, table := range []string{
-			"delivery_events", "deliveries", "moves", "history", "renames", "events", "slugs", "feeds", "meta", "river_job", "river_notification",
+			"delivery_events", "deliveries", "moves", "history", "renames", "events", "slugs", "feeds", "files", "meta", "river_job", "river_notification",
 		} {
 			if _, err := tx.Exec("DELETE FROM " + table); err != nil {
 				return err
@@ -655,6 +675,11 @@ func (p *play) start() {
 		},
 	})
 	p.seen, p.missed, p.all, p.fresh = make(map[string]int), nil, true, true
+	for _, told := range p.oracle.told {
+		if m, ok := p.marks[told.path]; ok {
+			p.seen[told.path] = m.stamp
+		}
+	}
 }
 
 func (p *play) try(err error) {
@@ -733,6 +758,7 @@ func (p *play) look(l look) bool {
 			}
 		}
 	}
+	p.note()
 	p.all = false
 	switch {
 	case err != nil:
