@@ -260,7 +260,7 @@ func (c *Catalog) Touched(known func(path string) bool) []*Feed {
 		}
 		feeds = append(feeds, c.style.newFeed(l))
 	}
-	clear(c.touched)
+	c.touched = make(map[string]bool)
 	return feeds
 }
 

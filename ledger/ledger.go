@@ -121,20 +121,16 @@ func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 		o.Shelve = func(e *event.Event) *event.Event { return e }
 	}
 	l := &Ledger{
-		o:            o,
-		public:       make(map[string]*Record),
-		withdrawn:    make(map[string][]*Record),
-		entries:      make(map[string]*Record),
-		moves:        make(map[string]string),
-		feeds:        make(map[string]Validators),
-		renames:      make(map[timeline.Topic]string),
-		taken:        make(map[string]bool),
-		changed:      make(map[string]*Record),
-		moved:        make(map[string]string),
-		given:        make(map[timeline.Topic]string),
-		changedFeeds: make(map[string]Validators),
-		renamed:      make(map[timeline.Topic]string),
+		o:         o,
+		public:    make(map[string]*Record),
+		withdrawn: make(map[string][]*Record),
+		entries:   make(map[string]*Record),
+		moves:     make(map[string]string),
+		feeds:     make(map[string]Validators),
+		renames:   make(map[timeline.Topic]string),
+		taken:     make(map[string]bool),
 	}
+	l.begin()
 	if err := l.load(ctx, s.db); err != nil {
 		return nil, s.fault(err)
 	}
@@ -381,6 +377,16 @@ func (l *Ledger) SetFeed(path, name, digest string, updated time.Time, empty boo
 		l.feeds[path], l.changedFeeds[path] = v, v
 	}
 	return v
+}
+
+// begin begins without rows to be written.
+func (l *Ledger) begin() {
+	l.changed = make(map[string]*Record)
+	l.moved = make(map[string]string)
+	l.given = make(map[timeline.Topic]string)
+	l.changedFeeds = make(map[string]Validators)
+	l.renamed = make(map[timeline.Topic]string)
+	l.past, l.looked = nil, time.Time{}
 }
 
 // Told is one change with what the world knew before and knows now.

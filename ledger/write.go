@@ -112,13 +112,8 @@ func (l *Ledger) Pending() bool {
 	return len(l.changed)+len(l.moved)+len(l.given)+len(l.changedFeeds)+len(l.past)+len(l.renamed) > 0 || !l.looked.IsZero()
 }
 
-// Written forgets what was written.
+// Written forgets what was written, and gives back the room that it took, which after
+// a first look is much.
 func (l *Ledger) Written() {
-	clear(l.changed)
-	clear(l.moved)
-	clear(l.given)
-	clear(l.changedFeeds)
-	clear(l.renamed)
-	l.past = nil
-	l.looked = time.Time{}
+	l.begin()
 }

@@ -375,7 +375,7 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 		delete(t.kept, p)
 	}
 	if w.All && len(left) == 0 {
-		clear(t.kept)
+		t.kept = make(map[string]*event.Event)
 	}
 	found.IDs = append(found.IDs, t.advance(w.At)...)
 	found.Files = len(t.files)

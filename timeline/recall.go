@@ -56,4 +56,4 @@ func (t *Timeline) Marks(told func(id string) *event.Event) map[string]Mark {
 func (t *Timeline) Unmarked() int { return len(t.touched) }
 
 // Marked says that what Marks returned is kept.
-func (t *Timeline) Marked() { clear(t.touched) }
+func (t *Timeline) Marked() { t.touched = make(map[string]struct{}) }

@@ -321,7 +321,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	// 3. The difference.
 	changes := timeline.Compare(slices.Collect(maps.Keys(w.unsaved)), w.timeline.Event, w.ledger.Told)
 	if len(changes) == 0 && !w.owed && w.held.Load() == nil && w.timeline.Unmarked() < manyMarks {
-		clear(w.unsaved)
+		w.unsaved = make(map[string]bool)
 		return found.Again, nil
 	}
 	if w.owed && !where.Sure && w.misses(changes) {
@@ -355,7 +355,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		return nil, err
 	}
 	w.alive()
-	clear(w.unsaved)
+	w.unsaved = make(map[string]bool)
 	w.metrics.committed(told)
 
 	// 5. The new bytes go live, then to the static folder, then the hub is told.
