@@ -28,14 +28,37 @@ var dateLayouts = []string{
 	"2 de January de 2006", "2 de January del 2006", "2er January 2006",
 	"2th of January 2006", "2st of January 2006", "2nd of January 2006", "2rd of January 2006", "2 of January 2006",
 	"Monday, January 2, 2006", "Monday, 2 January 2006", "Monday 2 January 2006", "Mon, 2 Jan 2006", "Mon Jan 2 2006",
-	"January 2, 2006 15:04", "January 2, 2006 at 15:04", "January 2, 2006 3:04 PM", "January 2, 2006, 3:04 PM", "2 January 2006 15:04",
-	"2 January 2006, 15:04", "Jan 2, 2006 15:04", "Jan 2, 2006 3:04 PM",
 	time.RFC1123, time.RFC1123Z, time.RFC850, time.ANSIC, time.UnixDate,
 	"2006-01-02 15:04 -0700", "2006-01-02 15:04 MST", "2006-01-02 3:04 PM", "2006-1-2",
 	"2006/01/02", "2006/1/2", "2006.01.02", "2006.1.2", "2006_01_02", "20060102", "2006/01/02 15:04", "2006/01/02 15:04:05",
 	"20060102T150405Z0700", "20060102150405", "20060102T150405",
 	"2.1.2006", "2.1.2006 15:04", "2.1.2006, 15:04", "2. 1. 2006",
 	"January 2006", "Jan 2006", "2006-01", "2006/01", "1/2006", "2006",
+}
+
+// timedLayouts are those of dates with the name of a month and a time of day.
+var timedLayouts = func() (all []string) {
+	for _, day := range []string{
+		"January 2, 2006", "Jan 2, 2006", "January 2 2006", "Jan 2 2006", "2 January 2006", "2 Jan 2006", "2. January 2006",
+		"2 de January de 2006", "2-Jan-2006", "Monday, January 2, 2006", "Monday, 2 January 2006",
+	} {
+		for _, between := range []string{" ", ", ", " at "} {
+			for _, clock := range []string{"15:04", "15:04:05", "3:04 PM"} {
+				for _, zone := range []string{"", " MST", " -0700"} {
+					all = append(all, day+between+clock+zone)
+				}
+			}
+		}
+	}
+	return all
+}()
+
+// layoutsFor are the layouts that a text may be in.
+func layoutsFor(text string) []string {
+	if strings.Contains(text, ":") {
+		return slices.Concat(dateLayouts, timedLayouts)
+	}
+	return dateLayouts
 }
 
 // ambiguous are layouts with the day first and with the month first.
@@ -62,7 +85,8 @@ const samples = 40
 // language finds out in which language months are written, from keys with the names
 // of dates.
 func (s *surveyor) language() {
-	english := event.NewReader(event.Dialect{DateLayouts: dateLayouts})
+	layouts := slices.Concat(dateLayouts, timedLayouts)
+	english := event.NewReader(event.Dialect{DateLayouts: layouts})
 	var texts []string
 	for _, u := range s.uses {
 		if slices.Contains(names["date"], u.name) || slices.Contains(names["published"], u.name) {
@@ -75,7 +99,7 @@ func (s *surveyor) language() {
 	}
 	most := 0
 	for _, l := range languages {
-		r := event.NewReader(event.Dialect{DateLayouts: dateLayouts, Language: l})
+		r := event.NewReader(event.Dialect{DateLayouts: layouts, Language: l})
 		n := 0
 		for _, text := range texts {
 			if _, ok := r.ReadDate(text); ok {
@@ -102,7 +126,7 @@ func (s *surveyor) readsDate(text string) bool {
 	}
 	is, ok := s.dates[text]
 	if !ok {
-		is = s.plain(text) || slices.ContainsFunc(dateLayouts, func(l string) bool { return s.reads(l, text) }) ||
+		is = s.plain(text) || slices.ContainsFunc(layoutsFor(text), func(l string) bool { return s.reads(l, text) }) ||
 			slices.ContainsFunc(ambiguous, func(l [2]string) bool { return s.reads(l[0], text) || s.reads(l[1], text) })
 		s.dates[text] = is
 	}
@@ -147,7 +171,7 @@ func (s *surveyor) layouts(chosen []string) {
 			}
 		}
 	}
-	pool := slices.Clone(dateLayouts)
+	pool := slices.Clone(layoutsFor(strings.Join(slices.Collect(maps.Keys(open)), "")))
 	for _, pair := range ambiguous {
 		if l := s.dayFirst(pair, open); l != "" {
 			pool = append(pool, l)
