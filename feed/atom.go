@@ -74,20 +74,29 @@ type atomText struct {
 // stamp writes a time as RFC 3339, with fractions only where there are any.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z07:00") }
 
-// item is the entry in the library's terms.
-func (n *Entry) item() (*feeds.Item, error) {
-	summary, err := n.Summary()
-	if err != nil {
-		return nil, err
-	}
-	item := &feeds.Item{
-		Id: n.ID, IsPermaLink: "false", Title: n.Title(), Description: summary,
+// item is the entry in the library's terms, and the sources, for which these have no
+// place; a correction tells of the event, which has them.
+func (n *Entry) item() (item *feeds.Item, sources []event.Source, err error) {
+	item = &feeds.Item{
+		Id: n.ID, IsPermaLink: "false", Title: n.Title(),
 		Link: &feeds.Link{Href: n.URL()}, Created: n.Published, Updated: n.Updated,
 	}
-	if n.style.Content == Full {
-		item.Content, err = n.HTML()
+	if item.Description, err = n.Summary(); err != nil {
+		return nil, nil, err
 	}
-	return item, err
+	if n.style.Content == Full {
+		if item.Content, err = n.HTML(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if n.Correction != nil {
+		return item, nil, nil
+	}
+	e, err := n.Event.Full()
+	if err != nil {
+		return nil, nil, err
+	}
+	return item, e.Sources, nil
 }
 
 // start is the event's own date.
@@ -96,18 +105,6 @@ func (n *Entry) start() string {
 		return ""
 	}
 	return n.Event.Date.String()
-}
-
-// sources are the event's; a correction tells of the event, which has them.
-func (n *Entry) sources() ([]event.Source, error) {
-	if n.Correction != nil {
-		return nil, nil
-	}
-	e, err := n.Event.Full()
-	if err != nil {
-		return nil, err
-	}
-	return e.Sources, nil
 }
 
 type category struct{ scheme, term, label string }
@@ -136,11 +133,7 @@ func (n *Entry) categories() []category {
 
 // atom encodes the entry for Atom (RFC 4287, section 4.1.2).
 func (n *Entry) atom() ([]byte, error) {
-	item, err := n.item()
-	if err != nil {
-		return nil, err
-	}
-	sources, err := n.sources()
+	item, sources, err := n.item()
 	if err != nil {
 		return nil, err
 	}

@@ -815,3 +815,27 @@ func saying(t *testing.T, of func() (string, error)) string {
 	}
 	return s
 }
+
+// gone is where a text cannot be read any more.
+type gone struct{}
+
+func (gone) ReadAt([]byte, int64) (int, error) { return 0, errors.New("the disk failed") }
+
+// What cannot be read is no empty entry.
+func TestUnreadableText(t *testing.T) {
+	s := style()
+	e := an("a", "A", tags("x"), body("Text."))
+	n := s.entry(e.Light(gone{}, 0, 10), 1)
+	for path, f := range feedsOf(s, n) {
+		for _, format := range formats {
+			if b, err := f.Render(format); path != CorrectionsPath && (err == nil || !strings.Contains(err.Error(), "the disk failed")) {
+				t.Errorf("%s.%s is %q, %v", path, format, b, err)
+			}
+		}
+	}
+	for name, made := range map[string]func() (string, error){"summary": n.Summary, "HTML": n.HTML, "body": n.BodyHTML} {
+		if text, err := made(); err == nil {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+}

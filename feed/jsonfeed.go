@@ -52,11 +52,7 @@ type jsonCorrection struct {
 }
 
 func (n *Entry) json() ([]byte, error) {
-	item, err := n.item()
-	if err != nil {
-		return nil, err
-	}
-	sources, err := n.sources()
+	item, sources, err := n.item()
 	if err != nil {
 		return nil, err
 	}

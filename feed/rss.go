@@ -53,7 +53,7 @@ var asHTML = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // only; the name goes into dc:creator.
 func (n *Entry) rss() ([]byte, error) {
 	s := n.style
-	item, err := n.item()
+	item, _, err := n.item()
 	if err != nil {
 		return nil, err
 	}
