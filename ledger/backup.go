@@ -19,7 +19,7 @@ func Backup(ctx context.Context, path, to string) error {
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	if err := (&Store{name: path, path: path}).peek(ctx); err != nil {
+	if err := ofFile(path).peek(ctx); err != nil {
 		return err
 	}
 	s, err := openBeside(ctx, path)
@@ -120,7 +120,7 @@ func (s *Store) copyWhole(ctx context.Context, to string, put func(copied string
 	defer os.RemoveAll(dir)
 	copied := filepath.Join(dir, "copy")
 	if err := s.Copy(ctx, copied); err != nil {
-		return (&Store{name: copied, path: copied}).explain(s.fault(err))
+		return ofFile(copied).explain(s.fault(err))
 	}
 	if err := checkCopy(ctx, copied); err != nil {
 		return fmt.Errorf("copy of the store: %w", err)

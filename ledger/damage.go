@@ -109,7 +109,7 @@ func (s *Store) doubt() error {
 			return err
 		}
 	}
-	again := &Store{name: s.path, path: s.path}
+	again := ofFile(s.path)
 	defer again.Close()
 	ctx := context.Background()
 	if again.connect(ctx) == nil && again.check(ctx) == nil {

@@ -76,11 +76,17 @@ func Name(store string) string {
 // CheckURL says what is wrong with an address of PostgreSQL, and nothing of what is in
 // it.
 func CheckURL(store string) error {
-	if _, err := pgxpool.ParseConfig(store); err != nil {
+	_, err := parseURL(store)
+	return err
+}
+
+func parseURL(store string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(store)
+	if err != nil {
 		// The cause may quote a password.
-		return errors.New("is no address of PostgreSQL; write it like postgres://tocsin@db.example.org/tocsin, with what is special in a password as %XX")
+		return nil, errors.New("is no address of PostgreSQL; write it like postgres://tocsin@db.example.org/tocsin, with what is special in a password as %XX")
 	}
-	return nil
+	return config, nil
 }
 
 // ErrAway says that PostgreSQL cannot be reached, or takes no connections now: it is
@@ -119,12 +125,9 @@ const (
 // openPostgres opens the state at an address of PostgreSQL.
 func openPostgres(ctx context.Context, address string, as opening) (_ *Store, err error) {
 	s := &Store{name: Name(address), postgres: &postgres{}}
-	if err := CheckURL(address); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	config, err := pgxpool.ParseConfig(address)
+	config, err := parseURL(address)
 	if err != nil {
-		return nil, fmt.Errorf("store %s: its address cannot be read", s.name)
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	if u, err := url.Parse(address); err == nil && !u.Query().Has("pool_max_conns") {
 		config.MaxConns = connections

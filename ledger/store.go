@@ -31,6 +31,9 @@ type Store struct {
 	postgres *postgres // nil: SQLite
 }
 
+// ofFile is the Store of a file, which is not open yet.
+func ofFile(path string) *Store { return &Store{name: path, path: path} }
+
 // ErrLocked says that another tocsin runs on this state.
 var ErrLocked = errors.New("another tocsin runs on this state")
 
@@ -64,7 +67,8 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 	case !held:
 		return nil, fmt.Errorf("store %s: %w; stop it first, or give each its own store", path, ErrLocked)
 	}
-	s := &Store{name: path, path: path, lock: lock}
+	s := ofFile(path)
+	s.lock = lock
 	for _, step := range []func() error{
 		func() error { return s.look(ctx, anew) },
 		func() error { return s.connect(ctx) },
@@ -138,7 +142,7 @@ func openBeside(ctx context.Context, path string) (*Store, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	s := &Store{name: path, path: path}
+	s := ofFile(path)
 	if err := s.connect(ctx); err != nil {
 		err = s.explain(err)
 		s.Close()

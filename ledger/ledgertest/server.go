@@ -198,13 +198,7 @@ func (s *Server) Database(template string) (string, error) {
 // PostgreSQL is not installed.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s, err := start()
-	if errors.Is(err, errMissing) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := begun(t, start)
 	t.Cleanup(func() {
 		if err := s.close(); err != nil {
 			t.Error(err)
@@ -226,7 +220,12 @@ var running atomic.Pointer[Server]
 // PostgreSQL is not installed.
 func Shared(t testing.TB) *Server {
 	t.Helper()
-	s, err := shared()
+	return begun(t, shared)
+}
+
+func begun(t testing.TB, start func() (*Server, error)) *Server {
+	t.Helper()
+	s, err := start()
 	if errors.Is(err, errMissing) {
 		t.Skip(err)
 	}
