@@ -33,42 +33,15 @@ type list struct {
 	custom  *Custom
 	entries []*Entry
 	bounds  bounds
-	crowded int     // how many of entries are told with others of their turn
-	events  int     // how many of entries are events' own
-	names   []spelt // the spellings of the topic
-	kept    string  // the name from before the last event left
-	shared  bool    // entries are those of a Feed, too, and are not changed in place
+	crowded int       // how many of entries are told with others of their turn
+	events  int       // how many of entries are events' own
+	names   Spellings // of the topic
+	kept    string    // the name from before the last event left
+	shared  bool      // entries are those of a Feed, too, and are not changed in place
 }
 
-// name returns the spelling that most entries use, the first in byte order of
-// several.
-func (l *list) name() string {
-	best := spelt{name: l.kept}
-	for _, n := range l.names {
-		if n.entries > best.entries || n.entries == best.entries && n.name < best.name {
-			best = n
-		}
-	}
-	return best.name
-}
-
-// spelt is a spelling and how many entries have it.
-type spelt struct {
-	name    string
-	entries int
-}
-
-// spell counts an entry's spelling.
-func (l *list) spell(name string, by int) {
-	i := slices.IndexFunc(l.names, func(n spelt) bool { return n.name == name })
-	if i < 0 {
-		i = len(l.names)
-		l.names = append(l.names, spelt{name: name})
-	}
-	if l.names[i].entries += by; l.names[i].entries == 0 {
-		l.names = slices.Delete(l.names, i, i+1)
-	}
-}
+// name returns the spelling that most entries use.
+func (l *list) name() string { return l.names.Most(l.kept) }
 
 // own makes the entries the list's alone.
 func (l *list) own() {
@@ -243,7 +216,7 @@ func (l *list) count(n *Entry, by int) {
 	for _, t := range n.Topics {
 		if t.Topic == l.topic {
 			l.kept = t.Name
-			l.spell(t.Name, by)
+			l.names.Count(t.Name, by)
 		}
 	}
 }

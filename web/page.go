@@ -505,15 +505,11 @@ func (s *Site) topicPage(kind timeline.TopicKind, slug string) (*document, error
 // in its entries, under the name that these use. Only the feed itself is asked
 // for names: a page changes with its feed and with nothing else.
 func (s *Site) beside(f *feed.Feed) (tags, actors []topicLink) {
-	type spelling struct {
-		name  string
-		count int
-	}
 	type tally struct {
 		kind  timeline.TopicKind
 		slug  string
 		count int
-		names []spelling
+		names feed.Spellings
 	}
 	type slugOf struct {
 		kind timeline.TopicKind
@@ -539,12 +535,7 @@ func (s *Site) beside(f *feed.Feed) (tags, actors []topicLink) {
 				all = append(all, c)
 			}
 			c.count++
-			i := slices.IndexFunc(c.names, func(n spelling) bool { return n.name == t.Name })
-			if i < 0 {
-				i = len(c.names)
-				c.names = append(c.names, spelling{name: t.Name})
-			}
-			c.names[i].count++
+			c.names.Count(t.Name, 1)
 		}
 	}
 	slices.SortFunc(all, func(a, b *tally) int { return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.slug, b.slug)) })
@@ -560,8 +551,7 @@ func (s *Site) beside(f *feed.Feed) (tags, actors []topicLink) {
 		if g == nil {
 			continue
 		}
-		best := slices.MinFunc(c.names, func(a, b spelling) int { return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.name, b.name)) })
-		*links = append(*links, topicLink{Name: best.name, Page: s.local(g.Page), Kind: c.kind, path: g.Path})
+		*links = append(*links, topicLink{Name: c.names.Most(""), Page: s.local(g.Page), Kind: c.kind, path: g.Path})
 	}
 	return tags, actors
 }
