@@ -302,8 +302,10 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	for _, id := range found.IDs {
 		w.unsaved[id] = true
 	}
-	if again := slices.Concat(found.Again, where.Places()); !rests && again != nil {
-		return again, nil
+	if !rests {
+		if again := slices.Concat(found.Again, where.Places()); again != nil {
+			return again, nil
+		}
 	}
 	first := w.ledger.First()
 	if found.Held || first && found.Again != nil {

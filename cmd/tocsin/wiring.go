@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
 	"runtime/debug"
 	"strings"
 	"text/template"
@@ -91,7 +90,7 @@ func readerOf(c *config.Config) string {
 
 // sameTimeline reports whether newTimeline makes the same of both configurations.
 func sameTimeline(a, b *config.Config) bool {
-	return reflect.DeepEqual(a.Events, b.Events) && a.Watch == b.Watch && a.Site.Timezone == b.Site.Timezone
+	return readerOf(a) == readerOf(b) && a.Watch == b.Watch
 }
 
 func matcher(m config.Match, d event.Dialect) *event.Matcher {
