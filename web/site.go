@@ -6,7 +6,7 @@
 // made, and compressed, when they are first asked for, by one request however
 // many ask, and kept for a while (variant.go). Pages and lists are made by
 // templates when they are asked for, and kept until the next Update (page.go,
-// lists.go, build.go). Publisher puts all of it somewhere as files, at
+// lists.go, build.go; html.go has what they are made of). Publisher puts all of it somewhere as files, at
 // the same paths and with the same bytes (publish.go): into a Folder (folder.go), or
 // another Place. Admin is the operator's own listener (admin.go).
 //
