@@ -232,6 +232,9 @@ func (w *Watch) check(d *decoder) {
 		d.wrong("watch.max_delay", "is shorter than watch.settle; make it longer, or watch.settle shorter")
 	}
 	d.cron("watch.rescan", w.Rescan)
+	if w.Lag < 0 {
+		d.reject("watch.lag", w.Lag, "a time to wait; write it like 10m, or 0s for none")
+	}
 	if w.Poll != 0 && w.Poll < 100*time.Millisecond {
 		d.reject("watch.poll", w.Poll, "an interval to poll at; write 0s for none, or at least 100ms")
 	}

@@ -197,6 +197,11 @@ type Watch struct {
 
 	// Hold says when a withdrawal is held.
 	Hold Hold `yaml:"hold"`
+
+	// Lag is for how long a process that takes over from another, whose checkout of the
+	// folder it does not share, takes old states in its own for not brought up to date
+	// yet, and not for edits: 0 or more. It is about stores in PostgreSQL. Default: 10m.
+	Lag time.Duration `yaml:"lag"`
 }
 
 // Hold says how much is withdrawn at once without being asked for: a withdrawal
@@ -521,6 +526,7 @@ func Default() Config {
 			MaxDelay: 10 * time.Second,
 			Rescan:   "@every 15m",
 			Hold:     Hold{Events: 100, Percent: 50},
+			Lag:      10 * time.Minute,
 		},
 		Feeds: Feeds{
 			Formats:     []string{"atom", "rss", "json"},

@@ -101,7 +101,10 @@ func (s *Store) migrate(ctx context.Context) error {
 
 // newer says what to do about a state of a newer tocsin.
 func (s *Store) newer(v int) error {
-	err := fmt.Errorf("store %s: schema %d, this tocsin knows %d: %w", s.path, v, len(migrations), ErrNewer)
+	err := fmt.Errorf("store %s: schema %d, this tocsin knows %d: %w", s.name, v, len(migrations), ErrNewer)
+	if s.postgres != nil {
+		return err
+	}
 	kept := s.keptAs(len(migrations))
 	if _, missing := os.Stat(kept); missing == nil {
 		err = fmt.Errorf("%w, or put back %s, which was kept before the upgrade", err, kept)

@@ -11,8 +11,9 @@ import (
 
 // carried are the tables of a state in the order in which they can be filled: one that
 // refers to another stands behind it. River's are none of them, as the queue is made
-// again from the deliveries; nor are the marks of files, which are those of a machine.
-var carried = []string{"meta", "events", "moves", "slugs", "feeds", "history", "renames", "deliveries", "delivery_events", "attempts"}
+// again from the deliveries; nor are the marks of files, which are those of a machine, nor
+// the turns, which are those of processes that run.
+var carried = []string{"meta", "events", "moves", "slugs", "feeds", "history", "renames", "superseded", "deliveries", "delivery_events", "attempts"}
 
 // metaCarried is the key of the table meta that says that a state was carried over and
 // that no daemon has had it since.
@@ -137,6 +138,10 @@ func (s *Store) arrive(ctx context.Context, tx *sql.Tx) error {
 		return nil // SQLite does so by itself
 	}
 	if _, err := tx.ExecContext(ctx, putMeta, metaCarried, "yes"); err != nil {
+		return err
+	}
+	// Who has read the empty state reads it again.
+	if _, err := tx.ExecContext(ctx, `UPDATE tocsin SET turn = turn + 1`); err != nil {
 		return err
 	}
 	for _, table := range []string{"history", "deliveries"} {

@@ -121,15 +121,23 @@ func (l *Ledger) bare(e *event.Event) *event.Event {
 // Corrections returns all corrections there ever were, the oldest first.
 func (l *Ledger) Corrections() []*Correction { return l.corrections }
 
-func (l *Ledger) loadHistory(ctx context.Context, db *sql.DB) error {
+// loadHistory reads the history of all events.
+func (l *Ledger) loadHistory(ctx context.Context, db Querier) error {
+	return l.loadPast(ctx, db, "true")
+}
+
+// loadPast reads the history of the events that a condition selects, all of it, and
+// those corrections among it that are not known yet.
+func (l *Ledger) loadPast(ctx context.Context, db Querier, which string, args ...any) error {
 	histories := make(map[string][]timeline.Past)
-	err := Each(ctx, db, `SELECT entry_id, at, kind, edits, coalesce(correction, ''), coalesce(updated, 0), coalesce(crowd, 0),
-		coalesce(event, ''), coalesce(before, '') FROM history ORDER BY seq`, nil, func(scan func(...any) error) error {
+	last := l.pastSeq
+	err := Each(ctx, db, `SELECT seq, entry_id, at, kind, edits, coalesce(correction, ''), coalesce(updated, 0), coalesce(crowd, 0),
+		coalesce(event, ''), coalesce(before, '') FROM history WHERE `+which+` ORDER BY seq`, args, func(scan func(...any) error) error {
 		var entryID, edits, correction, is, was string
 		var p timeline.Past
-		var at, updated int64
+		var seq, at, updated int64
 		var crowd bool
-		if err := scan(&entryID, &at, &p.Kind, &edits, &correction, &updated, &crowd, &is, &was); err != nil {
+		if err := scan(&seq, &entryID, &at, &p.Kind, &edits, &correction, &updated, &crowd, &is, &was); err != nil {
 			return err
 		}
 		corrupt := func(err error) error {
@@ -140,7 +148,8 @@ func (l *Ledger) loadHistory(ctx context.Context, db *sql.DB) error {
 			return corrupt(err)
 		}
 		histories[entryID] = append(histories[entryID], p)
-		if correction == "" {
+		last = max(last, seq)
+		if correction == "" || seq <= l.pastSeq {
 			return nil
 		}
 		c := &Correction{EntryID: correction, Past: p, Updated: fromMicro(updated), Crowd: crowd}
@@ -160,6 +169,7 @@ func (l *Ledger) loadHistory(ctx context.Context, db *sql.DB) error {
 		}
 		return nil
 	})
+	l.pastSeq = last
 	for entryID, h := range histories {
 		if r := l.entries[entryID]; r != nil {
 			r.History = h[max(0, len(h)-keptPast):]

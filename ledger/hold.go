@@ -51,6 +51,7 @@ const (
 	metaAccepted  = "accepted"   // the digest of the Held that was accepted
 	metaDevice    = "device"     // that of the events folder when events were last found in it
 	metaReader    = "reader"     // whose marks of files there are
+	metaCheckout  = "checkout"   // the checkout that all events were last compared with
 )
 
 // Held returns the withdrawal that is held; nil where there is none.
@@ -106,6 +107,19 @@ func NoteDevice(ctx context.Context, tx *sql.Tx, device string) error {
 	return nil
 }
 
+// Checkout names the checkout that all events were last compared with; empty where
+// there was none.
+func (s *Store) Checkout(ctx context.Context) (string, error) { return s.meta(ctx, metaCheckout) }
+
+// NoteCheckout notes that all events are those of a checkout, in the caller's
+// transaction.
+func NoteCheckout(ctx context.Context, tx *sql.Tx, checkout string) error {
+	if _, err := tx.ExecContext(ctx, putMeta, metaCheckout, checkout); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
+}
+
 // Looked reports whether a first look was ever entered.
 func (s *Store) Looked(ctx context.Context) (bool, error) {
 	at, err := s.meta(ctx, metaFirstLook)
@@ -116,15 +130,20 @@ func (s *Store) Looked(ctx context.Context) (bool, error) {
 const putMeta = `INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`
 
 // meta returns the value of a key; empty where there is none.
-func (s *Store) meta(ctx context.Context, key string) (value string, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = $1`, key).Scan(&value)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
+func (s *Store) meta(ctx context.Context, key string) (string, error) {
+	value, err := meta(ctx, s.db, key)
 	if err != nil {
 		return "", s.fault(err)
 	}
 	return value, nil
+}
+
+func meta(ctx context.Context, db Querier, key string) (value string, err error) {
+	err = db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = $1`, key).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return value, err
 }
 
 func (s *Store) setMeta(ctx context.Context, key, value string) error {

@@ -97,7 +97,11 @@ type Ledger struct {
 	first     bool
 	last      time.Time // the newest Updated of all
 
+	shared bool  // other processes may write the store, too
+	turn   int64 // the last transaction that is in here, where it is shared
+
 	corrections []*Correction   // the oldest first
+	pastSeq     int64           // the last row of the table history that was read
 	taken       map[string]bool // entry ids of corrections, and of what this process minted
 
 	// Rows to be written.
@@ -106,6 +110,9 @@ type Ledger struct {
 	given        map[timeline.Topic]string
 	changedFeeds map[string]Validators
 	past         []pastRow
+	superseded   []pastState
+	now          time.Time                 // of the last Apply
+	written      int64                     // the turn that they are, once Write has written them
 	renamed      map[timeline.Topic]string // "" deletes
 	looked       time.Time
 
@@ -131,30 +138,27 @@ func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 		taken:     make(map[string]bool),
 	}
 	l.begin()
-	if err := l.load(ctx, s.db); err != nil {
+	if err := s.Snapshot(ctx, func(q Querier) error { return l.load(ctx, s, q) }); err != nil {
 		return nil, s.fault(err)
 	}
-	looked, err := s.Looked(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.first = !looked
 	return l, nil
 }
 
-func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
-	if err := l.loadEvents(ctx, db); err != nil {
+func (l *Ledger) load(ctx context.Context, s *Store, db Querier) (err error) {
+	if l.shared = s.Shared(); l.shared {
+		if l.turn, err = s.turn(ctx, db); err != nil {
+			return err
+		}
+	}
+	if err := l.loadEvents(ctx, db, "true"); err != nil {
 		return err
 	}
 	if err := l.loadHistory(ctx, db); err != nil {
 		return err
 	}
-	err := Each(ctx, db, `SELECT old_id, entry_id FROM moves`, nil, func(scan func(...any) error) error {
-		var old, entry string
-		err := scan(&old, &entry)
-		l.moves[old] = entry
+	if err := l.loadMoves(ctx, db, "true"); err != nil {
 		return err
-	})
+	}
 	if err != nil {
 		return err
 	}
@@ -170,17 +174,41 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	l.slugs = timeline.NewSlugs(given)
-	err = Each(ctx, db, `SELECT kind, key, now FROM renames`, nil, func(scan func(...any) error) error {
+	if err := l.loadRenames(ctx, db); err != nil {
+		return err
+	}
+	if err := l.loadFeeds(ctx, db, "true"); err != nil {
+		return err
+	}
+	looked, err := meta(ctx, db, metaFirstLook)
+	l.first = looked == ""
+	return err
+}
+
+// The parts of a ledger that are read again where they have changed take a condition
+// with its arguments.
+
+func (l *Ledger) loadMoves(ctx context.Context, db Querier, which string, args ...any) error {
+	return Each(ctx, db, `SELECT old_id, entry_id FROM moves WHERE `+which, args, func(scan func(...any) error) error {
+		var old, entry string
+		err := scan(&old, &entry)
+		l.moves[old] = entry
+		return err
+	})
+}
+
+func (l *Ledger) loadRenames(ctx context.Context, db Querier) error {
+	return Each(ctx, db, `SELECT kind, key, now FROM renames`, nil, func(scan func(...any) error) error {
 		var t timeline.Topic
 		var key string
 		err := scan(&t.Kind, &t.Key, &key)
 		l.renames[t] = key
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return Each(ctx, db, `SELECT path, name, digest, modified, updated, coalesce(emptied, 0) FROM feeds`, nil, func(scan func(...any) error) error {
+}
+
+func (l *Ledger) loadFeeds(ctx context.Context, db Querier, which string, args ...any) error {
+	return Each(ctx, db, `SELECT path, name, digest, modified, updated, coalesce(emptied, 0) FROM feeds WHERE `+which, args, func(scan func(...any) error) error {
 		var path string
 		var v Validators
 		var modified, updated, emptied int64
@@ -194,9 +222,9 @@ func (l *Ledger) load(ctx context.Context, db *sql.DB) error {
 	})
 }
 
-// loadEvents reads the records of all events. Reading rows and decoding them are work
+// loadEvents reads the records of the events that a condition selects. Reading rows and decoding them are work
 // for a core each.
-func (l *Ledger) loadEvents(ctx context.Context, db *sql.DB) error {
+func (l *Ledger) loadEvents(ctx context.Context, db Querier, which string, args ...any) error {
 	const together = 256
 	type row struct {
 		record *Record
@@ -221,7 +249,7 @@ func (l *Ledger) loadEvents(ctx context.Context, db *sql.DB) error {
 			return nil
 		})
 	}
-	err := Each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events`, nil, func(scan func(...any) error) error {
+	err := Each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events WHERE `+which, args, func(scan func(...any) error) error {
 		var r Record
 		var published, updated, withdrawn int64
 		var body []byte
@@ -256,6 +284,17 @@ func (l *Ledger) loadEvents(ctx context.Context, db *sql.DB) error {
 // Querier is a database or a transaction.
 type Querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Snapshot runs f, which reads the state as it is at one moment.
+func (s *Store) Snapshot(ctx context.Context, f func(Querier) error) error {
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	return f(tx)
 }
 
 // Each calls f for each row of a query, until f fails.
@@ -386,7 +425,7 @@ func (l *Ledger) begin() {
 	l.given = make(map[timeline.Topic]string)
 	l.changedFeeds = make(map[string]Validators)
 	l.renamed = make(map[timeline.Topic]string)
-	l.past, l.looked = nil, time.Time{}
+	l.past, l.superseded, l.looked, l.written = nil, nil, time.Time{}, 0
 }
 
 // Told is one change with what the world knew before and knows now.
@@ -399,6 +438,7 @@ type Told struct {
 // returns them in their order. What cannot be read of them makes Write fail.
 func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 	now = now.UTC().Truncate(time.Second)
+	l.now = now
 	stamps := l.stamps(changes, now)
 	var topics []timeline.Topic
 	told := make([]Told, len(changes))
@@ -432,6 +472,9 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 			after.Withdrawn = now
 		}
 		told[i] = Told{Change: c, Before: before, After: after}
+		if before != nil && before.Withdrawn.IsZero() && (c.Kind == timeline.Withdrawn || stateOf(before.Event) != stateOf(c.Event)) {
+			l.superseded = append(l.superseded, stateOf(before.Event))
+		}
 		topics = append(topics, timeline.Topics(c.Event)...)
 	}
 	// All old ids are entered before any is public again: events may swap.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,21 +26,26 @@ import (
 // the same statements as SQLite's. The table tocsin beside them has one row:
 //
 //   - schema is the number of migrations;
-//   - who writes locks the row first, so that one transaction writes at a time, as in
-//     SQLite, whose code this is;
-//   - owner is the process that opened the state for itself last. It finds out in each
-//     transaction whether it still is.
+//   - owner is the process that leads: the one that writes the ledger. Its transactions
+//     lock the row first and find out whether it still leads;
+//   - turn counts the transactions that changed the ledger (follow.go).
 //
-// A process is let in as owner while it holds an advisory lock, on a connection of
-// its own that ends with it.
+// A process leads while it holds an advisory lock, on a connection of its own that ends
+// with it: PostgreSQL gives the lock to another at once where the process ends, and
+// within seconds where its machine does. River's leader would be the other choice; it is
+// a lease that has to run out, and tells nobody that a transaction comes too late.
 
 // postgres is what a Store on PostgreSQL has.
 type postgres struct {
-	pool  *pgxpool.Pool
-	owner string // empty: opened beside the owner
+	pool   *pgxpool.Pool
+	id     string // this process; empty: opened beside the one that leads
+	joined bool   // by Join
+
+	leads atomic.Bool
 
 	mu   sync.Mutex
-	lock *pgx.Conn // holds the advisory lock; nil: this process does not
+	conn *pgx.Conn // says that this process lives, and holds the lock; nil: there is none
+	held bool      // conn holds the lock
 }
 
 // connections is how many a process has at most to do its work, unless the address
@@ -117,9 +123,10 @@ func away(err error) bool {
 type opening int
 
 const (
-	beside   opening = iota // the one process that changes it, which there may be
-	owning                  // to be that process
+	beside   opening = iota // the processes that work on it, which there may be
+	owning                  // to be the one that leads
 	carrying                // likewise, but for a state that stays what was carried over
+	joining                 // to lead or to follow
 )
 
 // openPostgres opens the state at an address of PostgreSQL.
@@ -156,10 +163,19 @@ func openPostgres(ctx context.Context, address string, as opening) (_ *Store, er
 		}
 		return s, s.sameSchema(ctx)
 	}
-	s.postgres.owner = uuid.NewString()
+	s.postgres.id, s.postgres.joined = uuid.NewString(), as == joining
+	if as == joining {
+		// The tables are needed to follow, too.
+		if err := s.migratePostgres(ctx, as); err != nil {
+			return nil, err
+		}
+		_, err := s.attend(ctx)
+		return s, err
+	}
 	for until := time.Now().Add(lockPatience); ; {
 		err := s.postgres.acquire(ctx)
 		if err == nil {
+			s.postgres.leads.Store(true)
 			break
 		}
 		if !errors.Is(err, ErrLocked) || time.Now().After(until) {
@@ -174,95 +190,29 @@ func openPostgres(ctx context.Context, address string, as opening) (_ *Store, er
 	return s, s.migratePostgres(ctx, as)
 }
 
-// acquire takes the advisory lock, or finds it held by this process. The error is
-// ErrLocked where another has it.
-func (p *postgres) acquire(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.lock != nil {
-		// A connection does not outlive a cancelled question.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectLimit)
-		defer cancel()
-		if p.lock.Ping(ctx) == nil {
-			return nil
-		}
-		p.drop()
-		p.pool.Reset() // the others have most likely ended with it
-	}
-	c, err := pgx.ConnectConfig(ctx, p.pool.Config().ConnConfig)
-	if err != nil {
-		return err
-	}
-	var held bool
-	// The first number is "tocs".
-	err = c.QueryRow(ctx, `SELECT pg_try_advisory_lock(1953457011, hashtext(current_schema()))`).Scan(&held)
-	if err == nil && !held {
-		err = ErrLocked
-	}
-	p.lock = c
-	if err != nil {
-		p.drop()
-	}
-	return err
-}
-
-// release gives the advisory lock back.
-func (p *postgres) release() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.drop()
-}
-
-// drop is release for who holds mu.
-func (p *postgres) drop() {
-	if p.lock == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = p.lock.Close(ctx) // with the connection the lock is gone, however that ends
-	p.lock = nil
-}
-
-// locked describes an error of acquire.
-func (s *Store) locked(err error) error {
-	if errors.Is(err, ErrLocked) {
-		return fmt.Errorf("store %s: %w; stop it first, or give each its own database, or schema in ?search_path=NAME", s.name, ErrLocked)
-	}
-	return s.fault(err)
-}
-
-// enter begins a transaction's writing: the lock of the row is SQLite's write lock.
-func (s *Store) enter(ctx context.Context, tx *sql.Tx) error {
-	if s.postgres == nil {
-		return nil // BEGIN IMMEDIATE
-	}
-	var owner string
-	if err := tx.QueryRowContext(ctx, `SELECT owner FROM tocsin FOR UPDATE`).Scan(&owner); err != nil {
-		return err
-	}
-	if s.postgres.owner != "" && owner != s.postgres.owner {
-		s.postgres.release()
-		return fmt.Errorf("%w meanwhile; restart this one to follow it", ErrLocked)
-	}
-	return nil
-}
-
-// migratePostgres brings the schema forward and makes this process the owner, in one
-// transaction.
+// migratePostgres brings the schema forward and, but where it joins, has this process
+// lead, in one transaction.
 func (s *Store) migratePostgres(ctx context.Context, as opening) error {
-	from, err := s.version(ctx)
-	if err != nil {
-		return err
-	}
-	if from > len(migrations) {
-		return fmt.Errorf("store %s: schema %d, this tocsin knows %d: %w", s.name, from, len(migrations), ErrNewer)
-	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return s.fault(err)
 	}
 	defer func() { _ = tx.Rollback() }()
+	// One after the other: several may be started at once. It is not the lock of who
+	// leads, which they do not wait for.
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtext('tocsin schema'), hashtext(current_schema()))`); err != nil {
+		return s.fault(err)
+	}
+	from, err := versionPostgres(ctx, tx)
+	if err != nil {
+		return s.fault(err)
+	}
+	if from > len(migrations) {
+		return s.newer(from)
+	}
+	if from == len(migrations) && as == joining {
+		return nil
+	}
 	if from == 0 {
 		var encoding string
 		if err := tx.QueryRowContext(ctx, `SHOW server_encoding`).Scan(&encoding); err != nil {
@@ -271,7 +221,8 @@ func (s *Store) migratePostgres(ctx context.Context, as opening) error {
 		if encoding != "UTF8" {
 			return fmt.Errorf("store %s: the database's encoding is %s; make one with: createdb --encoding=UTF8 --template=template0 NAME", s.name, encoding)
 		}
-		if _, err := tx.ExecContext(ctx, `CREATE TABLE tocsin (schema INTEGER NOT NULL, owner TEXT NOT NULL); INSERT INTO tocsin VALUES (0, '')`); err != nil {
+		if _, err := tx.ExecContext(ctx, `CREATE TABLE tocsin (schema INTEGER NOT NULL, owner TEXT NOT NULL, turn BIGINT NOT NULL);
+			INSERT INTO tocsin VALUES (0, '', 0)`); err != nil {
 			return s.explainPostgres(err)
 		}
 	}
@@ -280,10 +231,15 @@ func (s *Store) migratePostgres(ctx context.Context, as opening) error {
 			return s.explainPostgres(err)
 		}
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE tocsin SET schema = $1, owner = $2`, len(migrations), s.postgres.owner); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE tocsin SET schema = $1`, len(migrations)); err != nil {
 		return s.explainPostgres(err)
 	}
-	if as == owning {
+	if as != joining {
+		if _, err := tx.ExecContext(ctx, `UPDATE tocsin SET owner = $1`, s.postgres.id); err != nil {
+			return s.explainPostgres(err)
+		}
+	}
+	if as != carrying {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key = $1`, metaCarried); err != nil {
 			return s.fault(err)
 		}
@@ -321,18 +277,15 @@ var postgresSchema = strings.NewReplacer(
 )
 
 // versionPostgres is the number of migrations; 0: there is no state.
-func (s *Store) versionPostgres(ctx context.Context) (v int, err error) {
+func versionPostgres(ctx context.Context, q interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}) (v int, err error) {
 	var there bool
-	if err := s.db.QueryRowContext(ctx, `SELECT to_regclass('tocsin') IS NOT NULL`).Scan(&there); err != nil {
-		return 0, s.fault(err)
+	if err := q.QueryRowContext(ctx, `SELECT to_regclass('tocsin') IS NOT NULL`).Scan(&there); err != nil || !there {
+		return 0, err
 	}
-	if !there {
-		return 0, nil
-	}
-	if err := s.db.QueryRowContext(ctx, `SELECT schema FROM tocsin`).Scan(&v); err != nil {
-		return 0, s.fault(err)
-	}
-	return v, nil
+	err = q.QueryRowContext(ctx, `SELECT schema FROM tocsin`).Scan(&v)
+	return v, err
 }
 
 // closePostgres closes all connections, and so gives the lock back.

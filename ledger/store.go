@@ -183,6 +183,9 @@ func (s *Store) DB() *sql.DB { return s.db }
 // brought up to date; empty where it was.
 func (s *Store) Kept() string { return s.kept }
 
+// Name is what the state is called in messages, like [Name].
+func (s *Store) Name() string { return s.name }
+
 // Path returns the state file's path; empty where there is none.
 func (s *Store) Path() string { return s.path }
 
@@ -263,20 +266,32 @@ func (s *Store) explain(err error) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// Write runs f in one transaction: it commits where f returns nil and rolls
-// back otherwise.
+// Write runs f in one transaction of the process that leads: it commits where f returns
+// nil and rolls back otherwise. No other writes meanwhile. The error is ErrLocked where
+// another process leads.
 func (s *Store) Write(ctx context.Context, f func(*sql.Tx) error) error {
-	if s.postgres != nil && s.postgres.owner != "" {
-		if err := s.postgres.acquire(ctx); err != nil {
+	switch p := s.postgres; {
+	case p == nil || p.id == "":
+	case p.joined:
+		if !p.leads.Load() {
+			return s.locked(ErrLocked)
+		}
+	default:
+		if err := p.acquire(ctx); err != nil {
 			return s.locked(err)
 		}
 	}
+	return s.transact(ctx, func(tx *sql.Tx) error { return s.enter(ctx, tx) }, f)
+}
+
+// transact runs f in one transaction that enter begins.
+func (s *Store) transact(ctx context.Context, enter, f func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return s.engineFault(err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	if err := s.enter(ctx, tx); err != nil {
+	if err := enter(tx); err != nil {
 		return s.engineFault(err)
 	}
 	if err := f(tx); err != nil {
@@ -339,7 +354,11 @@ func (s *Store) Copy(ctx context.Context, to string) error {
 
 func (s *Store) version(ctx context.Context) (int, error) {
 	if s.postgres != nil {
-		return s.versionPostgres(ctx)
+		v, err := versionPostgres(ctx, s.db)
+		if err != nil {
+			return 0, s.fault(err)
+		}
+		return v, nil
 	}
 	var v int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
@@ -355,6 +374,7 @@ var migrations = []string{
 	strings.TrimSpace(schema1),
 	strings.TrimSpace(schema2),
 	strings.TrimSpace(schema3),
+	strings.TrimSpace(schema4),
 }
 
 // Times are microseconds since 1970 in UTC; ids are as minted.
@@ -493,4 +513,22 @@ CREATE TABLE files (
 	path TEXT PRIMARY KEY,
 	mark BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+`
+
+const schema4 = `
+-- What events were and are no more, as the world was told: who finds that in a checkout
+-- finds an old one.
+CREATE TABLE superseded (
+	id       TEXT NOT NULL,
+	revision TEXT NOT NULL,
+	at       INTEGER NOT NULL,
+	PRIMARY KEY (id, revision)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX superseded_at ON superseded (at);
+
+-- What the last transactions changed, as JSON, for other processes.
+CREATE TABLE turns (
+	turn  INTEGER PRIMARY KEY,
+	delta TEXT NOT NULL
+) STRICT;
 `

@@ -73,7 +73,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
-	for _, write := range []func(context.Context, *sql.Tx) error{l.writeFeeds, l.writeHistory, l.writeRenames} {
+	for _, write := range []func(context.Context, *sql.Tx) error{l.writeFeeds, l.writeHistory, l.writeRenames, l.writeSuperseded, l.writeTurn} {
 		if err := write(ctx, tx); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
@@ -115,5 +115,8 @@ func (l *Ledger) Pending() bool {
 // Written forgets what was written, and gives back the room that it took, which after
 // a first look is much.
 func (l *Ledger) Written() {
+	if l.written != 0 {
+		l.turn = l.written
+	}
 	l.begin()
 }

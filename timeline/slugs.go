@@ -39,10 +39,15 @@ type Slugs struct {
 func NewSlugs(given map[Topic]string) *Slugs {
 	s := &Slugs{slugs: make(map[Topic]string, len(given)), taken: make(map[Topic]Topic, len(given))}
 	for t, slug := range given {
-		s.slugs[t] = slug
-		s.taken[Topic{t.Kind, slug}] = t
+		s.Take(t, slug)
 	}
 	return s
+}
+
+// Take takes over a slug that was given elsewhere.
+func (s *Slugs) Take(t Topic, slug string) {
+	s.slugs[t] = slug
+	s.taken[Topic{t.Kind, slug}] = t
 }
 
 // Slug returns a topic's slug; empty where it was given none.
@@ -78,8 +83,7 @@ func (s *Slugs) Give(topics []Topic) map[Topic]string {
 		for s.taken[Topic{t.Kind, slug}] != (Topic{}) {
 			slug += "-" + event.Suffix(t.Key)
 		}
-		s.slugs[t] = slug
-		s.taken[Topic{t.Kind, slug}] = t
+		s.Take(t, slug)
 		given[t] = slug
 	}
 	return given

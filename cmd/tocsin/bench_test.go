@@ -67,7 +67,7 @@ func generated(b testing.TB, n int) generatedWheel {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { store.Close() })
-	w := newWheel(&c, store, nil, shelf.New(b.TempDir(), slog.New(slog.DiscardHandler)), newGate(), time.Now, slog.New(slog.DiscardHandler), nil)
+	w := newWheel(&c, store, nil, shelf.New(b.TempDir(), slog.New(slog.DiscardHandler)), newGate(0), time.Now, slog.New(slog.DiscardHandler), nil)
 	if err := w.load(b.Context()); err != nil {
 		b.Fatal(err)
 	}

@@ -47,6 +47,8 @@ type keeper struct {
 	mark    int           // of the gate, at the last of pending
 	since   time.Time     // when pending began; zero: there is none
 	wake    chan struct{} // has room for one
+	stop    func()        // what is being published; nil: nothing is
+	halts   int           // how often it was halted
 
 	failing atomic.Pointer[string] // why the last try failed; nil: it did not
 	cried   time.Time              // when that was last logged
@@ -83,6 +85,17 @@ func (k *keeper) compare(whole *web.Edition) {
 	defer k.mu.Unlock()
 	k.whole = whole
 	k.nudge()
+}
+
+// halt forgets what is to be published: another process does that from now on.
+func (k *keeper) halt() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pending, k.whole, k.since = nil, nil, time.Time{}
+	k.halts++
+	if k.stop != nil {
+		k.stop()
+	}
 }
 
 func (k *keeper) nudge() {
@@ -128,11 +141,17 @@ func (k *keeper) turn(ctx context.Context) (err error) {
 	k.mu.Lock()
 	e, whole, mark, since := k.pending, k.whole, k.mark, k.since
 	k.pending, k.whole = nil, nil
+	halts := k.halts
+	ctx, k.stop = context.WithCancel(ctx)
 	k.mu.Unlock()
 	defer func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
+		k.stop()
+		k.stop = nil
 		switch {
+		case halts != k.halts:
+			err = nil
 		case err != nil:
 			k.pending, k.whole, k.since = merged(e, k.pending), merged(whole, k.whole), since
 		case k.pending == nil:

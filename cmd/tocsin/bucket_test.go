@@ -284,7 +284,7 @@ func TestGateMarks(t *testing.T) {
 			return false
 		}
 	}
-	g := newGate()
+	g := newGate(0)
 	first := g.mark()
 	g.shut()
 	if g.lift(first); open(g) {

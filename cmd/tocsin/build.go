@@ -61,7 +61,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	}
 	defer remove()
 	defer store.Close()
-	live := newGate()
+	live := newGate(0)
 	queue, err := newOutbox(c, store, live, time.Now, log, nil)
 	if err != nil {
 		return err
@@ -87,6 +87,11 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	w.publish = p.Write
 	if err := w.load(ctx); err != nil {
 		return err
+	}
+	if store.Shared() {
+		if _, err := w.attend(ctx); err != nil {
+			return err
+		}
 	}
 	where := timeline.Where{All: true}
 	for {

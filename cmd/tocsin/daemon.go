@@ -76,6 +76,13 @@ func (d *daemon) first(ctx context.Context, c *config.Config) (*generation, erro
 	return g, nil
 }
 
+// attended logs that PostgreSQL does not answer, and so does not let this process lead.
+func (d *daemon) attended(leads bool, err error) {
+	if err != nil {
+		d.log.Warn("this process does not lead until PostgreSQL answers", "err", err)
+	}
+}
+
 // openDoors opens the sockets of a generation, but for those that the one before
 // has, where there is one.
 func (d *daemon) openDoors(g, before *generation) error {

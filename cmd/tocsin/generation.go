@@ -33,7 +33,10 @@ type generation struct {
 // newGeneration makes a generation of a configuration. It does no I/O. await lets
 // it begin where the events folder is away.
 func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error) {
-	live := newGate()
+	live := newGate(0)
+	if d.store.Shared() {
+		live = newGate(followers)
+	}
 	queue, err := newOutbox(c, d.store, live, d.steady.now, d.log, d.metrics)
 	if err != nil {
 		return nil, err
@@ -123,6 +126,9 @@ func (g *generation) summary(ctx context.Context) (string, error) {
 	}
 	text := counted(g.wheel.catalog.Len(), "event", "events") + ", " + counted(g.wheel.site.Feeds(), "feed", "feeds") + ", " +
 		counted(waiting, "delivery", "deliveries") + " waiting"
+	if !g.wheel.leads {
+		text += "; follows"
+	}
 	if err := g.ready(); err != nil {
 		text += "; " + err.Error()
 	}

@@ -28,13 +28,34 @@ func (w *wheel) ping(changed []*feed.Feed, now time.Time) notify.Planned {
 // commit until they are served and published as files, and from the start until the first
 // turn is done, which publishes what an earlier run may have only committed.
 type gate struct {
+	rest time.Duration // between the lifting of the gate and its being open
+
 	mu   sync.Mutex
 	open chan struct{} // closed where the gate is open
 	now  int           // the mark
+	mine bool          // the hub is for this process to tell
 }
 
-// newGate returns a gate that is shut.
-func newGate() *gate { return &gate{open: make(chan struct{})} }
+// newGate returns a gate that is shut, and that opens so long after it is lifted: over 0
+// where other processes serve the same, and have to follow.
+func newGate(rest time.Duration) *gate {
+	return &gate{rest: rest, mine: rest == 0, open: make(chan struct{})}
+}
+
+// own says whether the hub is for this process to tell. Among several it is none's until
+// then.
+func (g *gate) own(mine bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mine = mine
+}
+
+// here reports whether the hub is for this process to tell.
+func (g *gate) here() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.mine
+}
 
 // shut shuts the gate, where it is open, and outdates all marks.
 func (g *gate) shut() {
@@ -57,6 +78,14 @@ func (g *gate) mark() int {
 
 // lift opens the gate, where it is shut and has not been shut since the mark.
 func (g *gate) lift(mark int) {
+	if g.rest > 0 {
+		time.AfterFunc(g.rest, func() { g.lifts(mark) })
+		return
+	}
+	g.lifts(mark)
+}
+
+func (g *gate) lifts(mark int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if mark != g.now {

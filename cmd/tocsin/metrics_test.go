@@ -404,7 +404,7 @@ func BenchmarkServeFeed(b *testing.B) {
 		if measured {
 			m = newMetrics()
 		}
-		w := newWheel(&c, store, nil, nil, newGate(), time.Now, slog.New(slog.DiscardHandler), m)
+		w := newWheel(&c, store, nil, nil, newGate(0), time.Now, slog.New(slog.DiscardHandler), m)
 		if err := w.load(b.Context()); err != nil {
 			b.Fatal(err)
 		}

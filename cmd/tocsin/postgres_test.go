@@ -59,9 +59,6 @@ func TestPostgres(t *testing.T) {
 	if out, errout, code := r.command("check"); code != exitDone || strings.Contains(out, "store:") {
 		t.Errorf("check: %d\n%s%s", code, out, errout)
 	}
-	if _, errout, code := r.command("serve"); code != exitFaults || !strings.Contains(errout, "another tocsin runs on this state") {
-		t.Errorf("serve beside a daemon: %d\n%s", code, errout)
-	}
 
 	// It is away.
 	if err := server.Stop(); err != nil {

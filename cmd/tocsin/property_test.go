@@ -280,7 +280,7 @@ func (b *bench) begin(t failer) *play {
 
 // start makes a wheel, as a new process does.
 func (p *play) start() {
-	p.wheel = newWheel(p.config, p.store, p.outbox, p.texts, newGate(), func() time.Time { return p.moment }, slog.New(slog.DiscardHandler), nil)
+	p.wheel = newWheel(p.config, p.store, p.outbox, p.texts, newGate(0), func() time.Time { return p.moment }, slog.New(slog.DiscardHandler), nil)
 	p.wheel.timeline = timeline.Empty(timeline.Options{
 		Dir: p.config.Events.Dir, Include: p.config.Events.Include, Reader: event.NewReader(dialect(p.config)),
 		Settle: time.Minute, MaxDelay: time.Hour, Shelve: p.texts.Put,

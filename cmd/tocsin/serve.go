@@ -75,7 +75,7 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 func openStore(ctx context.Context, store string, system *supervisor, log *slog.Logger) (*ledger.Store, error) {
 	var said said
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
-		s, err := ledger.Open(ctx, store)
+		s, err := ledger.Join(ctx, store)
 		if !errors.Is(err, ledger.ErrAway) || ctx.Err() != nil {
 			return s, err
 		}
@@ -102,6 +102,7 @@ func (d *daemon) serve(ctx context.Context, c *config.Config) error {
 	context.AfterFunc(ctx, d.system.stopping)
 	d.group.Go(func() error { return d.run(ctx, first) })
 	d.group.Go(func() error { d.hear(ctx, hangups); return nil })
+	d.group.Go(func() error { d.store.Attend(ctx, d.attended); return nil })
 	if control, err := listenControl(c.Path, os.LookupEnv); err != nil {
 		d.log.Warn("tocsin reload will not find this daemon; SIGHUP does the same", "err", err)
 	} else {

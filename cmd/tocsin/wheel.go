@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -74,6 +73,8 @@ type wheel struct {
 	missed  map[string]bool             // ids that the last comparison of everything missed
 	faults  map[string]bool             // as reported
 	said    said                        // what could not be done
+
+	replica
 }
 
 // keepForFolder is feed.Style.Keep where all feeds are written one after the other,
@@ -120,6 +121,9 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, texts *shelf.
 		beat: time.Second,
 	}
 	w.dates.Progress = func() { w.alive() }
+	if w.replica = newReplica(s, c.Events.Dir, c.Watch.Lag); w.checkout != "" {
+		w.reader += " " + w.checkout // the others' files are none of this process's
+	}
 	w.formats, w.hub = formats(c), c.Feeds.Hub != ""
 	for _, f := range c.Feeds.Custom {
 		w.custom = append(w.custom, feed.Custom{Name: f.Name, Title: f.Title, Match: matcher(f.Match, d)})
@@ -129,7 +133,10 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, texts *shelf.
 
 // follow takes over from the wheel before what it knows of the files, where both look
 // at the same ones and read them alike: then only what differs is read again.
-func (w *wheel) follow(before *wheel) { w.timeline, w.faults = before.timeline, before.faults }
+func (w *wheel) follow(before *wheel) {
+	w.timeline, w.faults = before.timeline, before.faults
+	w.lag, w.compared = before.lag, before.compared
+}
 
 // run turns a wheel that is loaded at each hint until ctx ends; the first hint is
 // the watcher's own, at its start. What fails is tried again, with everything. serve
@@ -139,16 +146,41 @@ func (w *wheel) follow(before *wheel) { w.timeline, w.faults = before.timeline, 
 func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bool, serve func()) {
 	known := !w.ledger.First()
 	serve = sync.OnceFunc(serve)
-	if known && lost() {
-		serve() // no hint comes before the folder is back
+	if known && (lost() || !w.store.Leads()) {
+		serve() // no hint comes before the folder is back, and who follows needs none
 	}
 	beat := time.NewTicker(w.beat)
 	defer beat.Stop()
+	var attend <-chan time.Time
+	if w.store.Shared() {
+		if _, err := w.attend(ctx); err != nil {
+			w.fail(err, followEvery)
+		}
+		t := time.NewTicker(min(followEvery, w.beat))
+		defer t.Stop()
+		attend = t.C
+	}
 	for {
 		var where timeline.Where
 		select {
 		case h := <-hints:
 			where = w.widen(where, h)
+		case <-attend:
+			turn, err := w.attend(ctx)
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				w.fail(err, followEvery)
+			case !w.leads:
+				w.recovered()
+				if known = known || !w.ledger.First(); known {
+					serve()
+				}
+			}
+			if !turn {
+				continue
+			}
 		case <-beat.C:
 			w.alive()
 			w.status(ctx)
@@ -175,6 +207,8 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			w.count()
 			wait := w.settle
 			switch {
+			case errors.Is(err, ledger.ErrLocked):
+				wait = 0 // attend finds out
 			case err != nil:
 				failed = min(max(2*failed, time.Second), 30*time.Second)
 				wait = failed
@@ -204,7 +238,9 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			default:
 			}
 		}
-		known = true
+		if known = known || w.leads; !known {
+			continue // there is nothing to serve before the one that leads has looked
+		}
 		first := !w.turned.Load()
 		if w.held.Load() == nil {
 			w.turned.Store(true)
@@ -238,7 +274,7 @@ func (w *wheel) widen(where timeline.Where, h watch.Hint) timeline.Where {
 	w.log.Debug("looking again", "why", h.Why, "all", h.Full, "paths", len(h.Paths), "overdue", h.Overdue)
 	where.All, where.Overdue = where.All || h.Full, h.Overdue
 	where.Paths = append(slices.Clip(where.Paths), h.Paths...)
-	if w.keeper != nil && h.Why == "rescan" {
+	if w.keeper != nil && w.leads && h.Why == "rescan" {
 		w.keeper.compare(w.site.Edition(web.Update{}, true))
 	}
 	return where
@@ -278,7 +314,7 @@ func (w *wheel) recovered() {
 func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string, err error) {
 	// 1. The ledger, where the last turn failed.
 	if w.ledger == nil {
-		if err := w.load(ctx); err != nil {
+		if err := w.reload(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -299,8 +335,10 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		return nil, err
 	}
 	w.report()
-	for _, id := range found.IDs {
-		w.unsaved[id] = true
+	if w.leads {
+		for _, id := range found.IDs {
+			w.unsaved[id] = true
+		}
 	}
 	if !rests {
 		if again := slices.Concat(found.Again, where.Places()); again != nil {
@@ -310,6 +348,12 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	first := w.ledger.First()
 	if found.Held || first && found.Again != nil {
 		return found.Again, nil // a first look knows all there is, or its rest would be told as new
+	}
+	if err := w.looked(ctx, found.IDs); err != nil {
+		return nil, err
+	}
+	if !w.leads {
+		return found.Again, nil
 	}
 	if w.owed {
 		for id := range w.timeline.IDs() {
@@ -321,8 +365,12 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	}
 
 	// 3. The difference.
-	changes := timeline.Compare(slices.Collect(maps.Keys(w.unsaved)), w.timeline.Event, w.ledger.Told)
-	if len(changes) == 0 && !w.owed && w.held.Load() == nil && w.timeline.Unmarked() < manyMarks {
+	ids, err := w.ahead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changes := timeline.Compare(ids, w.timeline.Event, w.ledger.Told)
+	if len(changes) == 0 && !w.owed && w.held.Load() == nil && w.timeline.Unmarked() < manyMarks && !w.settled() {
 		w.unsaved = make(map[string]bool)
 		return found.Again, nil
 	}
@@ -362,13 +410,9 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 
 	// 5. The new bytes go live, then to the static folder, then the hub is told.
 	w.site.Update(update)
-	if w.publish != nil {
-		if err := w.publish(ctx, w.site.Edition(update, w.owed)); err != nil {
-			w.owed = true
-			return nil, err
-		}
+	if err := w.put(ctx, update); err != nil {
+		return nil, err
 	}
-	w.owed = false
 	if w.keeper == nil {
 		w.live.lift(w.live.mark())
 	}
@@ -399,15 +443,11 @@ func (w *wheel) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held, err := w.store.Held(ctx)
-	if err != nil {
-		return err
+	if w.leads {
+		if err := w.resume(ctx); err != nil {
+			return err
+		}
 	}
-	if w.device, err = w.store.Device(ctx); err != nil {
-		return err
-	}
-	w.held.Store(held)
-	w.noted = held != nil
 	w.catalog = feed.NewCatalog(w.style, w.least, w.custom)
 	w.entries = make(map[string]*feed.Entry)
 	var entries []*feed.Entry
@@ -440,6 +480,20 @@ func (w *wheel) load(ctx context.Context) error {
 		w.site.Update(u) // what there is can be served before the folder is read
 	}
 	w.count()
+	return nil
+}
+
+// resume reads what the process that led last had in hand.
+func (w *wheel) resume(ctx context.Context) error {
+	held, err := w.store.Held(ctx)
+	if err != nil {
+		return err
+	}
+	if w.device, err = w.store.Device(ctx); err != nil {
+		return err
+	}
+	w.held.Store(held)
+	w.noted = held != nil
 	return nil
 }
 
@@ -505,15 +559,23 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 		w.alive()
 		return !w.ledger.Feed(path).Modified.IsZero()
 	}
-	for _, f := range w.catalog.Touched(known) {
+	touched := w.catalog.Touched(known)
+	if w.leads { // what it made otherwise than another is new now
+		for path, f := range w.unlike {
+			if !slices.ContainsFunc(touched, func(t *feed.Feed) bool { return t.Path == path }) {
+				touched = append(touched, f)
+			}
+		}
+	}
+	for _, f := range touched {
 		w.alive()
 		before, shown := w.ledger.Feed(f.Path), w.site.Feed(f.Path)
-		v := w.ledger.SetFeed(f.Path, f.Name, f.Digest, f.Updated, f.Empty(), now)
+		v := w.validate(f, now)
 		f.Updated, f.Modified, f.Emptied = v.Updated, v.Modified, v.Emptied
 		if v != before {
 			changed = append(changed, f)
 		}
-		if v != before || shown == nil || shown.Total != f.Total {
+		if v != before || shown == nil || shown.Total != f.Total || shown.Digest != f.Digest || shown.Emptied != f.Emptied {
 			u.Feeds = append(u.Feeds, f)
 		}
 	}
@@ -524,7 +586,8 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 // none. The ping does not go out before the bytes are live.
 func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notify.Planned) error {
 	device := w.timeline.Device()
-	if !w.ledger.Pending() && len(planned) == 0 && !w.noted && device == w.device && w.timeline.Unmarked() < manyMarks {
+	settled := w.settled()
+	if !w.ledger.Pending() && len(planned) == 0 && !w.noted && device == w.device && w.timeline.Unmarked() < manyMarks && !settled {
 		return nil
 	}
 	if len(ping.Message.Feeds) > 0 {
@@ -533,6 +596,11 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notif
 	err := w.store.Write(ctx, func(tx *sql.Tx) error {
 		if device != w.device {
 			if err := ledger.NoteDevice(ctx, tx, device); err != nil {
+				return err
+			}
+		}
+		if settled {
+			if err := ledger.NoteCheckout(ctx, tx, w.checkout); err != nil {
 				return err
 			}
 		}
@@ -572,6 +640,9 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notif
 			}
 		}
 		w.noted, w.device = false, device
+		if settled {
+			w.last = w.checkout
+		}
 	}
 	return err
 }
@@ -680,6 +751,8 @@ func (w *wheel) ready(s watch.State) error {
 		return errHeld(held)
 	case failing != nil:
 		return fmt.Errorf("the last turn failed: %s; what was published is served", *failing)
+	case !w.turned.Load() && !w.store.Leads():
+		return errors.New("the process that leads has not looked at the events folder yet, or this one has not")
 	case !w.turned.Load():
 		return errors.New("the first look at the events folder is not done yet")
 	case w.keeper != nil:

@@ -62,7 +62,7 @@ func TestRestartReadsWhatChanged(t *testing.T) {
 	w := generated(t, 50)
 	restart := func(reader string) (read int64) {
 		t.Helper()
-		next := newWheel(&w.config, w.store, nil, nil, newGate(), time.Now, slog.New(slog.DiscardHandler), nil)
+		next := newWheel(&w.config, w.store, nil, nil, newGate(0), time.Now, slog.New(slog.DiscardHandler), nil)
 		if reader != "" {
 			next.reader = reader
 		}

@@ -268,8 +268,9 @@ func newOutbox(c *config.Config, store *ledger.Store, live *gate, now func() tim
 		if err != nil {
 			return nil, err
 		}
-		// One at a time, so that what changes meanwhile can join what waits.
-		sinks = append(sinks, outbox.Sink{Name: config.HubSink, Sender: hub, Rate: 1, RetryFor: hubRetry, Workers: 1, Ready: live.lifted})
+		// One at a time, so that what changes meanwhile can join what waits; and where the
+		// feeds are known to be published.
+		sinks = append(sinks, outbox.Sink{Name: config.HubSink, Sender: hub, Rate: 1, RetryFor: hubRetry, Workers: 1, Ready: live.lifted, Here: live.here})
 	}
 	o := outbox.Options{Store: store, Sinks: sinks, Now: now, Logger: log}
 	if m != nil {

@@ -30,6 +30,9 @@ func (o *Outbox) Announce(ctx context.Context, tx *sql.Tx, p notify.Planned) err
 }
 
 func (o *Outbox) announce(ctx context.Context, tx *sql.Tx, p notify.Planned) error {
+	if err := o.store.Lock(ctx, tx, p.Sink); err != nil {
+		return err
+	}
 	waiting, err := o.announced(ctx, tx, p.Sink)
 	if err != nil {
 		return err
@@ -79,7 +82,8 @@ type announcement struct {
 }
 
 // announced returns the announcements to a sink that wait and are not under way.
-// The transaction holds the write lock, so none of them begins before it ends.
+// None of them begins before the transaction ends: SQLite has one that writes, and in
+// PostgreSQL River passes over jobs that are locked.
 func (o *Outbox) announced(ctx context.Context, tx *sql.Tx, name string) (all []announcement, err error) {
 	since := o.now()
 	if s := o.sinks[name]; s != nil {
@@ -87,7 +91,7 @@ func (o *Outbox) announced(ctx context.Context, tx *sql.Tx, name string) (all []
 	}
 	err = ledger.Each(ctx, tx, `SELECT d.seq, d.message FROM deliveries d
 		WHERE d.state = 'waiting' AND d.sink = $1 AND d.type = $2 AND d.since > $3
-		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = d.job AND j.state = 'running') ORDER BY d.seq`,
+		AND (d.job IS NULL OR EXISTS (SELECT 1 FROM river_job j WHERE j.id = d.job AND j.state != 'running' `+o.store.Claim()+`)) ORDER BY d.seq`,
 		[]any{name, notify.TypeFeeds, since.UnixMicro()}, func(scan func(...any) error) error {
 			var a announcement
 			var body []byte

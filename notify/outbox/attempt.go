@@ -28,6 +28,10 @@ const longestFault = 8 * time.Second
 // sayAgain is how often a fault that lasts is logged.
 const sayAgain = 10 * time.Minute
 
+// elsewherePause is how long a delivery that is for another process to send waits to be
+// looked at again, by whichever process.
+const elsewherePause = 500 * time.Millisecond
+
 // taken is a delivery whose turn it is.
 type taken struct {
 	notify.Delivery
@@ -109,7 +113,7 @@ func (o *Outbox) take(ctx context.Context, job *river.Job[task]) (_ *taken, late
 	case state != Waiting || current.V != job.ID:
 		return nil, 0, nil
 	case waits:
-		parked, err := o.park(ctx, job)
+		parked, err := o.park(ctx, d.Sink, job)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -120,6 +124,9 @@ func (o *Outbox) take(ctx context.Context, job *river.Job[task]) (_ *taken, late
 	d.broken = json.Unmarshal(body, &d.Message)
 	if d.sink = o.sinks[d.Sink]; d.sink == nil {
 		return nil, 0, fmt.Errorf("no sink %q", d.Sink)
+	}
+	if d.sink.Here != nil && !d.sink.Here() {
+		return nil, elsewherePause, nil
 	}
 	d.since = fromMicro(since)
 	if down, probe := d.sink.isDown(d.seq); down && !probe && !d.sink.closed() {
@@ -134,8 +141,8 @@ func (o *Outbox) take(ctx context.Context, job *river.Job[task]) (_ *taken, late
 // park takes the job from a delivery that has to wait for an earlier one after
 // all: whatever ends that one will make another job. It reports whether the
 // delivery still had to wait.
-func (o *Outbox) park(ctx context.Context, job *river.Job[task]) (parked bool, err error) {
-	err = o.store.Write(ctx, func(tx *sql.Tx) error {
+func (o *Outbox) park(ctx context.Context, sink string, job *river.Job[task]) (parked bool, err error) {
+	err = o.store.Share(ctx, sink, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `UPDATE deliveries AS d SET job = NULL WHERE d.seq = $1 AND d.job = $2 AND `+behind,
 			job.Args.Delivery, job.ID)
 		if err != nil {
@@ -360,7 +367,7 @@ func (o *Outbox) insist(ctx context.Context, d *taken, f func(context.Context, *
 	write := func() error {
 		ctx, cancel := context.WithTimeout(ctx, recordLimit)
 		defer cancel()
-		return o.store.Write(ctx, func(tx *sql.Tx) error { return f(ctx, tx) })
+		return o.store.Share(ctx, d.Sink, func(tx *sql.Tx) error { return f(ctx, tx) })
 	}
 	var told time.Time
 	for pause := time.Second; ; pause = min(2*pause, longestFault) {

@@ -74,7 +74,15 @@ func change(ctx context.Context, s *ledger.Store, id string, f func(*sql.Tx, *ri
 	if err != nil {
 		return err
 	}
-	err = s.Write(ctx, func(tx *sql.Tx) error {
+	var of string
+	err = s.DB().QueryRowContext(ctx, `SELECT sink FROM deliveries WHERE id = $1`, id).Scan(&of)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("delivery %s: %w", id, err)
+	}
+	err = s.Share(ctx, of, func(tx *sql.Tx) error {
 		var d target
 		err := tx.QueryRowContext(ctx, `SELECT seq, sink, state, job FROM deliveries WHERE id = $1`, id).
 			Scan(&d.seq, &d.sink, &d.state, &d.job)

@@ -31,6 +31,9 @@ func (o *Outbox) release(ctx context.Context) {
 		if err == nil {
 			err = o.probeDown(ctx)
 		}
+		if err == nil {
+			err = o.attend(ctx)
+		}
 		if err != nil && ctx.Err() == nil && time.Since(said) >= sayAgain {
 			said = time.Now()
 			o.log.ErrorContext(ctx, "what is due cannot be sent on; it is tried until it can", "err", err)

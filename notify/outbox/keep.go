@@ -6,28 +6,38 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"tocsin/ledger"
 )
 
 // keepFor is how long delivered and cancelled deliveries are kept.
 const keepFor = 30 * 24 * time.Hour
 
-// recover makes good what a killed process left behind. The store is held
-// exclusively, so whatever runs or leads according to River's tables is dead:
-// River itself would take an hour for the jobs and seconds for the leader, who
-// wakes jobs that are due later.
+// recover makes good what killed processes left behind: River itself would take an hour
+// for the jobs and seconds for the leader, who wakes jobs that are due later. No other
+// outbox of this process runs, so that what it seems to work on is left behind, too.
 func (o *Outbox) recover(ctx context.Context) error {
-	return o.store.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
-			WHERE state = 'running'`)
-		if err != nil {
+	alone, err := o.alone(ctx)
+	if err != nil {
+		return err
+	}
+	return o.store.Share(ctx, "", func(tx *sql.Tx) error {
+		which, args := `true`, []any(nil)
+		if o.store.Shared() {
+			which, args = lastBy+` = $1 OR `+o.store.Dead(lastBy), []any{o.client.ID()}
+		}
+		if err := revive(ctx, tx, which, args...); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM river_leader`); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM river_leader WHERE leader_id = $1 OR `+o.store.Dead("leader_id"), o.client.ID()); err != nil {
 			return err
 		}
 		// The others are only touched later: now is the time to miss them.
 		if _, err := tx.ExecContext(ctx, `SELECT 1 FROM river_queue, river_notification LIMIT 0`); err != nil {
 			return err
+		}
+		if !alone {
+			return nil
 		}
 		// What is from the future was made by a clock that has been put right.
 		now := o.now()
@@ -35,12 +45,82 @@ func (o *Outbox) recover(ctx context.Context) error {
 	})
 }
 
-// Shift moves all that waits by a jump of the clock, so that it is tried and given
-// up when it would have been without.
-func (o *Outbox) Shift(ctx context.Context, by time.Duration) error {
-	err := o.store.Write(ctx, func(tx *sql.Tx) error {
-		return o.reschedule(ctx, tx, `true`, nil, `since = since + $1, next = next + $1`, by.Microseconds())
+// lastBy is the process that works on a job, in PostgreSQL.
+const lastBy = `attempted_by[array_upper(attempted_by, 1)]`
+
+// revive puts the jobs back that are worked on and of which which is true.
+func revive(ctx context.Context, tx *sql.Tx, which string, args ...any) error {
+	_, err := tx.ExecContext(ctx, `UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
+		WHERE state = 'running' AND (`+which+`)`, args...)
+	return err
+}
+
+// alone reports whether no other process shares the queue.
+func (o *Outbox) alone(ctx context.Context) (bool, error) {
+	n, err := o.store.Processes(ctx)
+	return n == 1, err
+}
+
+// attend makes good what other processes left behind that have died, and shares the
+// rates of the sinks with those that live. A process counts as dead where it did at the
+// call before, too: one may be about to connect to PostgreSQL again, and what it sends
+// would be sent by another as well.
+func (o *Outbox) attend(ctx context.Context) error {
+	if !o.store.Shared() {
+		return nil
+	}
+	n, err := o.store.Processes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range o.sinks {
+		s.share(n)
+	}
+	dead := make(map[string]bool)
+	err = ledger.Each(ctx, o.store.DB(), `SELECT who FROM (
+			SELECT DISTINCT `+lastBy+` AS who FROM river_job WHERE state = 'running' UNION SELECT leader_id FROM river_leader
+		) working WHERE who != $1 AND `+o.store.Dead("who"), []any{o.client.ID()}, func(scan func(...any) error) error {
+		var who string
+		err := scan(&who)
+		dead[who] = true
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	before := o.dead
+	o.dead = dead
+	for who := range dead {
+		if !before[who] {
+			continue
+		}
+		err := o.store.Share(ctx, "", func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM river_leader WHERE leader_id = $1 AND `+o.store.Dead("leader_id"), who); err != nil {
+				return err
+			}
+			return revive(ctx, tx, lastBy+` = $1 AND `+o.store.Dead(lastBy), who)
+		})
+		if err != nil {
+			return err
+		}
+		o.log.InfoContext(ctx, "what a process that ended was sending is sent by another", "process", who)
+		for _, s := range o.given {
+			o.Wake(s.Name)
+		}
+	}
+	return nil
+}
+
+// Shift moves all that waits by a jump of the clock, so that it is tried and given
+// up when it would have been without. Where other processes share the queue nothing is
+// moved, as their clocks have not jumped.
+func (o *Outbox) Shift(ctx context.Context, by time.Duration) error {
+	alone, err := o.alone(ctx)
+	if err == nil && alone {
+		err = o.store.Share(ctx, "", func(tx *sql.Tx) error {
+			return o.reschedule(ctx, tx, `true`, nil, `since = since + $1, next = next + $1`, by.Microseconds())
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("outbox: moving what waits by %v: %w", by, err)
 	}
@@ -85,7 +165,7 @@ func (o *Outbox) tidy(ctx context.Context) {
 	t := time.NewTicker(o.tidyEvery)
 	defer t.Stop()
 	for {
-		err := o.store.Write(ctx, func(tx *sql.Tx) error { return o.mend(ctx, tx) })
+		err := o.store.Share(ctx, "", func(tx *sql.Tx) error { return o.mend(ctx, tx) })
 		if err == nil {
 			err = o.prune(ctx)
 		}
@@ -106,7 +186,7 @@ func (o *Outbox) prune(ctx context.Context) error {
 	horizon := o.now().Add(-keepFor).UnixMicro()
 	for {
 		var removed int64
-		err := o.store.Write(ctx, func(tx *sql.Tx) error {
+		err := o.store.Share(ctx, "", func(tx *sql.Tx) error {
 			r, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE seq IN (
 				SELECT seq FROM deliveries WHERE state IN ('delivered', 'cancelled') AND finished < $1 LIMIT 500)`, horizon)
 			if err != nil {

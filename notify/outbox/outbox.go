@@ -45,6 +45,16 @@
 // Their messages may have been sent already: they are sent again with the same
 // id, by which a sink can tell.
 //
+// # Several processes
+//
+// In PostgreSQL several processes work on the queue at once. All of the above is kept
+// in its tables, so that it holds among them as it does in one: a transaction that
+// plans, ends or releases deliveries is alone with those of its sink
+// ([ledger.Store.Share]). What is learned of a sink while tocsin runs, such as that it is
+// down or asked for a pause, each process learns for itself; a sink's rate is divided
+// among them. Within seconds of a process's death another has put back what it was
+// sending (attend).
+//
 // The package's files: plan.go makes deliveries and gives them their turn,
 // hold.go sends on what was held for a digest or quiet hours, announce.go makes those to a hub, which take in what waits for the same,
 // attempt.go is one attempt, probe.go tries sinks that are down, sink.go what is known of a sink while tocsin runs,
@@ -93,6 +103,9 @@ type Sink struct {
 	// told of is there for it to see; nothing is sent before. What waits for it
 	// is not under way yet.
 	Ready func() <-chan struct{}
+	// Here, if not nil, says that this process is the one to send to the sink: where it
+	// is not, another does.
+	Here func() bool
 }
 
 // Updates says what becomes of further messages about an event.
@@ -111,8 +124,7 @@ const (
 
 // Options are what an Outbox is made from.
 type Options struct {
-	// Store is the open state, held exclusively. It is closed by its owner, after
-	// the outbox.
+	// Store is the open state. It is closed by its owner, after the outbox.
 	Store *ledger.Store
 	// Sinks are those that are sent to. Deliveries to others stay waiting.
 	Sinks []Sink
@@ -136,6 +148,7 @@ type Outbox struct {
 	sinks  map[string]*sink // by name
 	client *river.Client[*sql.Tx]
 	waker  *waker
+	dead   map[string]bool  // processes that did not live at the last attend
 	pages  *riverui.Handler // nil where nobody asked for them
 
 	closing  sync.Once
@@ -186,7 +199,7 @@ var sinkName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 // Open checks the sinks, brings River's tables up to date and makes good what a
 // killed process left behind. Deliveries can be planned from then on; none is
-// sent before Run. No other outbox may run on the store meanwhile.
+// sent before Run. No other outbox of this process may run on the store meanwhile.
 func (o *Outbox) Open(ctx context.Context) error {
 	for i, s := range o.given {
 		switch {
@@ -271,7 +284,7 @@ func (o *Outbox) Wake(sink string) { o.waker.wake(queueOf(sink)) }
 
 // write is the store's Write for what may make jobs for a sink.
 func (o *Outbox) write(ctx context.Context, sink string, f func(*sql.Tx) error) error {
-	err := o.store.Write(ctx, f)
+	err := o.store.Share(ctx, sink, f)
 	if err == nil {
 		o.Wake(sink)
 	}

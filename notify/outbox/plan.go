@@ -28,11 +28,18 @@ func (o *Outbox) Plan(ctx context.Context, tx *sql.Tx, planned []notify.Planned)
 	if len(planned) == 0 {
 		return nil, nil
 	}
+	var sinks []string
+	for _, p := range planned {
+		sinks = append(sinks, p.Sink)
+	}
+	if err := o.store.Lock(ctx, tx, sinks...); err != nil {
+		return nil, fmt.Errorf("outbox: planning: %w", err)
+	}
 	made, first, freed, err := o.insert(ctx, tx, planned)
 	if err != nil {
 		return nil, fmt.Errorf("outbox: planning: %w", err)
 	}
-	// The transaction holds the write lock: nobody else's rows are among these.
+	// Nobody else's rows are among these: deliveries are planned by one process alone.
 	if _, err := enqueue(ctx, tx, o.client, o.now(), "d.seq >= $1", first); err != nil {
 		return nil, fmt.Errorf("outbox: planning: %w", err)
 	}

@@ -82,6 +82,7 @@ func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) 
 		return nil, err
 	}
 	config := &river.Config{
+		ID:     o.store.Process(),
 		Logger: log,
 		// River's default of 100 ms between two fetches would be the latency.
 		FetchCooldown:     5 * time.Millisecond,
@@ -176,7 +177,7 @@ func (o *Outbox) dropRiver(ctx context.Context) error {
 	if o.store.Pool() != nil {
 		made = madeByRiverOnPostgres
 	}
-	return o.store.Write(ctx, func(tx *sql.Tx) error {
+	return o.store.Share(ctx, "", func(tx *sql.Tx) error {
 		var drops []string
 		err := ledger.Each(ctx, tx, made, nil, func(scan func(...any) error) error {
 			var drop string

@@ -109,6 +109,13 @@ func (s *sink) try(seq int64, again time.Duration) {
 	s.probe, s.probeAt = seq, time.Now().Add(again)
 }
 
+// share divides the sink's rate among so many processes.
+func (s *sink) share(n int) {
+	if s.limiter != nil {
+		s.limiter.SetLimit(rate.Limit(s.Rate / float64(n)))
+	}
+}
+
 func newSink(s Sink) *sink {
 	if s.Workers == 0 {
 		s.Workers = 4
@@ -164,12 +171,13 @@ func (s *sink) pausedFor() time.Duration {
 // first.
 func (s *sink) wait(ctx context.Context, stopping <-chan struct{}) (passed, ok bool) {
 	if s.Ready != nil {
+		ready := s.Ready()
 		select {
-		case <-s.Ready():
+		case <-ready:
 		default:
 			passed = true
 			select {
-			case <-s.Ready():
+			case <-ready:
 			case <-stopping:
 				return true, false
 			case <-ctx.Done():

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"tocsin/feed"
+	"tocsin/ledger"
+	"tocsin/web"
+)
+
+// Where several processes share a state, the wheel of the one that leads turns as it does
+// alone. The others' look at their checkouts, so that one can take over at once, and show
+// what the ledger says and nothing else.
+
+// followEvery is how often a wheel asks what the one that leads has written.
+const followEvery = 250 * time.Millisecond
+
+// followers is how long the others have, once what a turn published is live where it was
+// turned, to show it, too.
+const followers = time.Second
+
+// replica is what a wheel knows of its part among those that share a state.
+type replica struct {
+	checkout string      // names this process's checkout of the folder; empty: nobody shares the state
+	last     string      // the checkout that all events were last compared with
+	leads    bool        // as the wheel has taken note of
+	lag      *ledger.Lag // of the checkout
+	compared bool        // with the ledger, for the first time
+	unlike   map[string]*feed.Feed
+	warned   bool
+}
+
+func newReplica(s *ledger.Store, dir string, patience time.Duration) replica {
+	r := replica{leads: true}
+	if s.Shared() {
+		r = replica{checkout: checkoutOf(dir), lag: ledger.NewLag(patience), unlike: make(map[string]*feed.Feed)}
+	}
+	return r
+}
+
+// checkoutOf names a folder on this machine.
+func checkoutOf(dir string) string {
+	h := sha256.New()
+	for _, path := range []string{"/etc/machine-id", "/proc/sys/kernel/hostname"} {
+		if id, err := os.ReadFile(path); err == nil {
+			h.Write(append(id, 0))
+		}
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	h.Write([]byte(dir))
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// attend follows the process that leads, or takes over from it. It reports whether there
+// is something to turn for.
+func (w *wheel) attend(ctx context.Context) (turn bool, err error) {
+	leads := w.store.Leads()
+	if leads && w.leads {
+		return w.lagged(), nil
+	}
+	if w.leads {
+		w.cede()
+	}
+	update, news, err := w.catchUp(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !leads {
+		if news || w.owed {
+			err = w.put(ctx, update)
+		}
+		return false, err
+	}
+	// Nothing is written by another from here on.
+	if err := w.resume(ctx); err != nil {
+		return false, err
+	}
+	if w.last, err = w.store.Checkout(ctx); err != nil {
+		return false, err
+	}
+	if w.last == w.checkout {
+		w.lag.None() // the ledger was made from this checkout
+	}
+	w.live.shut() // until what the one before may have only committed is published
+	w.live.own(true)
+	w.leads, w.owed = true, true
+	w.log.Info("this process leads", "store", w.store.Name())
+	return true, nil
+}
+
+// cede notes that another process leads, or is about to.
+func (w *wheel) cede() {
+	w.leads = false
+	w.unsaved, w.missed = make(map[string]bool), nil
+	w.held.Store(nil)
+	if w.keeper != nil {
+		w.keeper.halt()
+	}
+	w.live.own(false)
+	w.live.lift(w.live.mark()) // who waits for it finds that it is not for here
+	w.log.Info("this process follows", "store", w.store.Name())
+}
+
+// catchUp loads the ledger, or reads what others have written since, and serves that.
+func (w *wheel) catchUp(ctx context.Context) (update web.Update, news bool, err error) {
+	if w.ledger == nil {
+		return update, true, w.reload(ctx)
+	}
+	what, err := w.ledger.Follow(ctx, w.store)
+	switch {
+	case errors.Is(err, ledger.ErrFar):
+		return update, true, w.reload(ctx)
+	case err != nil:
+		if !errors.Is(err, ledger.ErrAway) {
+			w.ledger = nil // it may be half of what it is to be
+		}
+		return update, false, err
+	case what == nil:
+		return update, false, nil
+	}
+	now := w.now()
+	for _, t := range what.Told {
+		for _, r := range []*ledger.Record{t.Before, t.After} {
+			if r != nil {
+				w.lag.Followed(r.Event.ID, w.timeline.Event(r.Event.ID), w.ledger.Told(r.Event.ID), now)
+			}
+		}
+	}
+	update, _ = w.enter(what.Told, what.Corrections, now)
+	w.site.Update(update)
+	w.log.Debug("followed", "events", len(what.Told), "feeds", len(update.Feeds))
+	w.count()
+	return update, true, nil
+}
+
+// reload is load where others may have written what this process has not followed.
+func (w *wheel) reload(ctx context.Context) error {
+	if err := w.load(ctx); err != nil {
+		return err
+	}
+	if !w.leads && w.compared {
+		w.compareAll()
+	}
+	return nil
+}
+
+// put publishes what an update holds. A bucket is for the process that leads to write.
+func (w *wheel) put(ctx context.Context, update web.Update) error {
+	if w.publish != nil && (w.leads || w.keeper == nil) {
+		if err := w.publish(ctx, w.site.Edition(update, w.owed)); err != nil {
+			w.owed = true
+			return err
+		}
+	}
+	w.owed = false
+	return nil
+}
+
+// validate returns the validators of a feed that has been made: the process that leads
+// gives it new ones where its bytes are others.
+func (w *wheel) validate(f *feed.Feed, now time.Time) ledger.Validators {
+	if w.leads {
+		delete(w.unlike, f.Path)
+		return w.ledger.SetFeed(f.Path, f.Name, f.Digest, f.Updated, f.Empty(), now)
+	}
+	v := w.ledger.Feed(f.Path)
+	if v.Digest != f.Digest {
+		w.unlike[f.Path] = f
+		if !w.warned {
+			w.warned = true
+			w.log.Warn("this process makes other feeds than the one that leads; give both one configuration and one version", "feed", f.Path)
+		}
+	}
+	return v
+}
+
+// looked takes note of what a look has found of which events.
+func (w *wheel) looked(ctx context.Context, ids []string) error {
+	if w.lag == nil {
+		return nil
+	}
+	now := w.now()
+	if w.compared {
+		for _, id := range ids {
+			w.lag.Looked(id, w.timeline.Event(id), w.ledger.Told(id), now)
+		}
+		return nil
+	}
+	var err error
+	if w.last, err = w.store.Checkout(ctx); err != nil {
+		return err
+	}
+	w.compared = true
+	if w.last != w.checkout && !w.ledger.First() {
+		w.compareAll()
+	}
+	return nil
+}
+
+// compareAll compares the folder with a ledger that was not followed: wherever they
+// differ, the folder may be behind.
+func (w *wheel) compareAll() {
+	now := w.now()
+	for id := range w.timeline.IDs() {
+		w.lag.Followed(id, w.timeline.Event(id), w.ledger.Told(id), now)
+	}
+	for r := range w.ledger.Public() {
+		w.lag.Followed(r.Event.ID, w.timeline.Event(r.Event.ID), r.Event, now)
+	}
+}
+
+// ahead returns those of the events to be compared of which the folder is not behind.
+func (w *wheel) ahead(ctx context.Context) ([]string, error) {
+	ids := slices.Collect(maps.Keys(w.unsaved))
+	if w.lag == nil || w.lag.Len() == 0 {
+		return ids, nil
+	}
+	now := w.now()
+	lag := 0
+	var failed error
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		lags, err := w.lag.Lags(ctx, w.store, id, w.timeline.Event(id), w.ledger.Told(id), now)
+		failed = errors.Join(failed, err)
+		if lags {
+			lag++
+		}
+		return lags
+	})
+	if lag > 0 {
+		w.log.Info("this checkout of the events is behind the one of the process that led before; what it has as it was is not told", "events", lag,
+			"until", w.lag.Due())
+	}
+	return ids, failed
+}
+
+// lagged has those events compared again that lag no longer.
+func (w *wheel) lagged() bool {
+	if w.lag == nil {
+		return false
+	}
+	due := w.lag.Due()
+	if due.IsZero() || w.now().Before(due) {
+		return false
+	}
+	for id := range w.lag.All() {
+		w.unsaved[id] = true
+	}
+	return true
+}
+
+// settled reports whether all events are those of this checkout, and the ledger does not
+// say so yet.
+func (w *wheel) settled() bool {
+	return w.lag != nil && w.compared && w.lag.Len() == 0 && w.last != w.checkout
+}

@@ -1,0 +1,197 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"tocsin/timeline"
+)
+
+// Where several processes share a state, one writes the ledger and the others follow.
+// Each transaction that changes the ledger is a turn, and leaves a row that says what
+// it changed: who knows the ledger of an earlier turn reads that, and nothing else.
+
+// delta says what a turn changed.
+type delta struct {
+	// All says that it is too much to be named: everything is read again.
+	All     bool             `json:"all,omitempty"`
+	Events  []string         `json:"events,omitempty"` // entry ids
+	Moves   []string         `json:"moves,omitempty"`  // old ids
+	Feeds   []string         `json:"feeds,omitempty"`  // paths
+	Slugs   []timeline.Topic `json:"slugs,omitempty"`
+	Renames bool             `json:"renames,omitempty"`
+}
+
+const (
+	// longDelta is from how many rows on it is no longer to name them than to read
+	// everything.
+	longDelta = 50_000
+	// keptTurns is how far behind a process may be and still follow.
+	keptTurns = 1000
+)
+
+// turn returns the number of the last turn.
+func (s *Store) turn(ctx context.Context, db Querier) (turn int64, err error) {
+	var schema int
+	if err := db.QueryRowContext(ctx, `SELECT turn, schema FROM tocsin`).Scan(&turn, &schema); err != nil {
+		return 0, err
+	}
+	if schema > len(migrations) {
+		return 0, s.newer(schema)
+	}
+	return turn, nil
+}
+
+// writeTurn makes what the transaction writes a turn.
+func (l *Ledger) writeTurn(ctx context.Context, tx *sql.Tx) error {
+	if !l.shared || !l.Pending() {
+		return nil
+	}
+	d := delta{
+		Events: slices.Sorted(maps.Keys(l.changed)), Moves: slices.Sorted(maps.Keys(l.moved)),
+		Feeds: slices.Sorted(maps.Keys(l.changedFeeds)), Slugs: slices.Collect(maps.Keys(l.given)), Renames: len(l.renamed) > 0,
+	}
+	if len(d.Events)+len(d.Moves)+len(d.Feeds)+len(d.Slugs) > longDelta || !l.looked.IsZero() {
+		d = delta{All: true}
+	}
+	text, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	if err := tx.QueryRowContext(ctx, `UPDATE tocsin SET turn = turn + 1 RETURNING turn`).Scan(&l.written); err != nil {
+		return err
+	}
+	if l.written != l.turn+1 {
+		return errors.New("another process has changed it meanwhile")
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO turns (turn, delta) VALUES ($1, $2)`, l.written, string(text)); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM turns WHERE turn <= $1`, l.written-keptTurns)
+	return err
+}
+
+// News is what a ledger has learned of what another process wrote.
+type News struct {
+	// Told are the events that changed, without what kind of change it was.
+	Told []Told
+	// Corrections are those that were made.
+	Corrections []*Correction
+	// Feeds are the paths of those whose validators are others.
+	Feeds []string
+}
+
+// ErrFar says that a ledger is too far behind to follow: it is to be loaded again.
+var ErrFar = errors.New("the ledger is too far behind")
+
+// Follow reads what other processes have written since the ledger was loaded or last
+// followed; nil where they have written nothing. Where it fails, the ledger is to be
+// loaded again; the error is ErrFar where that is all that is wrong.
+func (l *Ledger) Follow(ctx context.Context, s *Store) (news *News, err error) {
+	if !l.shared {
+		return nil, nil
+	}
+	// Most often there is nothing, which takes no transaction to see.
+	turn, err := s.turn(ctx, s.db)
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	if turn == l.turn {
+		return nil, nil
+	}
+	err = s.Snapshot(ctx, func(db Querier) error {
+		news, err = l.follow(ctx, s, db)
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrFar) {
+		err = s.fault(err)
+	}
+	return news, err
+}
+
+func (l *Ledger) follow(ctx context.Context, s *Store, db Querier) (*News, error) {
+	turn, err := s.turn(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	var all delta
+	turns := int64(0)
+	err = Each(ctx, db, `SELECT delta FROM turns WHERE turn > $1 ORDER BY turn`, []any{l.turn}, func(scan func(...any) error) error {
+		var text string
+		if err := scan(&text); err != nil {
+			return err
+		}
+		var d delta
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			return fmt.Errorf("a turn: %w", err)
+		}
+		turns++
+		all.All = all.All || d.All
+		all.Renames = all.Renames || d.Renames
+		all.Events, all.Moves = append(all.Events, d.Events...), append(all.Moves, d.Moves...)
+		all.Feeds, all.Slugs = append(all.Feeds, d.Feeds...), append(all.Slugs, d.Slugs...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if all.All || turns != turn-l.turn {
+		return nil, ErrFar
+	}
+	for _, list := range []*[]string{&all.Events, &all.Moves, &all.Feeds} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	news := &News{Feeds: all.Feeds}
+	before := make(map[string]*Record, len(all.Events))
+	for _, entry := range all.Events {
+		before[entry] = l.entries[entry]
+	}
+	for _, old := range all.Moves {
+		delete(l.moves, old)
+	}
+	for _, topic := range all.Slugs {
+		var slug string
+		err := db.QueryRowContext(ctx, `SELECT slug FROM slugs WHERE kind = $1 AND key = $2`, topic.Kind, topic.Key).Scan(&slug)
+		if err != nil {
+			return nil, err
+		}
+		l.slugs.Take(topic, slug)
+	}
+	if all.Renames {
+		clear(l.renames)
+		if err := l.loadRenames(ctx, db); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.loadEvents(ctx, db, `entry_id = ANY ($1)`, all.Events); err != nil {
+		return nil, err
+	}
+	corrections := len(l.corrections)
+	if err := l.loadPast(ctx, db, `entry_id = ANY ($1)`, all.Events); err != nil {
+		return nil, err
+	}
+	if err := l.loadMoves(ctx, db, `old_id = ANY ($1)`, all.Moves); err != nil {
+		return nil, err
+	}
+	if err := l.loadFeeds(ctx, db, `path = ANY ($1)`, all.Feeds); err != nil {
+		return nil, err
+	}
+	for _, entry := range all.Events {
+		was, is := before[entry], l.entries[entry]
+		t := Told{Before: was, After: is}
+		t.Event = is.Event
+		if was != nil && was.Withdrawn.IsZero() {
+			t.Change.Before = was.Event
+		}
+		news.Told = append(news.Told, t)
+	}
+	news.Corrections = l.corrections[corrections:]
+	l.turn, l.first = turn, false
+	return news, nil
+}
