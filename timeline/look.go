@@ -311,19 +311,24 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 
 	read := make([]*file, len(differ))
 	moving := make([]bool, len(differ))
-	var done atomic.Int64
+	var next, done atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, p := range differ {
+	for range min(len(differ), runtime.GOMAXPROCS(0)) {
 		g.Go(func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(differ) {
+					return nil
+				}
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				p := differ[i]
+				read[i], moving[i] = t.read(p, s.present[p])
+				if n := done.Add(1); w.Progress != nil {
+					w.Progress(int(n), len(differ))
+				}
 			}
-			read[i], moving[i] = t.read(p, s.present[p])
-			if n := done.Add(1); w.Progress != nil {
-				w.Progress(int(n), len(differ))
-			}
-			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {

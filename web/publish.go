@@ -163,24 +163,29 @@ func (p *Publisher) Write(ctx context.Context, e *Edition) error {
 	return nil
 }
 
-// each calls do for 0 to n-1, several at once, until one fails or ctx ends.
+// each calls do for 0 to n-1, several at once, until one fails or ctx ends. A goroutine
+// does many of them: to begin one for each takes longer than most of them do.
 func (p *Publisher) each(ctx context.Context, n int, do func(int) error) error {
 	var g errgroup.Group
-	g.SetLimit(p.Place.Parallel())
+	var next atomic.Int64
 	var failed atomic.Bool
-	for i := range n {
-		if failed.Load() {
-			break
-		}
+	for range min(n, p.Place.Parallel()) {
 		g.Go(func() error {
-			err := ctx.Err()
-			if err == nil {
-				err = do(i)
+			for !failed.Load() {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					break
+				}
+				err := ctx.Err()
+				if err == nil {
+					err = do(i)
+				}
+				if err != nil {
+					failed.Store(true)
+					return err
+				}
 			}
-			if err != nil {
-				failed.Store(true)
-			}
-			return err
+			return nil
 		})
 	}
 	return g.Wait()
