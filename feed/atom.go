@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gorilla/feeds"
@@ -81,18 +82,22 @@ func (n *Entry) item() (item *feeds.Item, sources []event.Source, err error) {
 		Id: n.ID, IsPermaLink: "false", Title: n.Title(),
 		Link: &feeds.Link{Href: n.URL()}, Created: n.Published, Updated: n.Updated,
 	}
-	if item.Description, err = n.Summary(); err != nil {
+	full := sync.OnceValues(n.Event.Full) // all of it is made of one text
+	if item.Description, err = n.summary(full); err != nil {
 		return nil, nil, err
 	}
+	if n.Correction != nil {
+		if n.style.Content == Full {
+			item.Content = n.correctionHTML()
+		}
+		return item, nil, nil
+	}
 	if n.style.Content == Full {
-		if item.Content, err = n.HTML(); err != nil {
+		if item.Content, err = n.content(full); err != nil {
 			return nil, nil, err
 		}
 	}
-	if n.Correction != nil {
-		return item, nil, nil
-	}
-	e, err := n.Event.Full()
+	e, err := full()
 	if err != nil {
 		return nil, nil, err
 	}

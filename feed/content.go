@@ -1,14 +1,12 @@
 package feed
 
 import (
-	"bytes"
 	"errors"
 	"html"
 	"net/url"
 	"strconv"
 	"strings"
 
-	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
@@ -27,15 +25,6 @@ var markdown = goldmark.New(
 	goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(absolute{}, 100))),
 	goldmark.WithRendererOptions(gmhtml.WithUnsafe()),
 )
-
-// policy is what user content may hold: no script, style, frame or handler, no
-// relative address.
-var policy = func() *bluemonday.Policy {
-	p := bluemonday.UGCPolicy()
-	p.AllowRelativeURLs(false)
-	p.RequireNoFollowOnLinks(false)
-	return p
-}()
 
 var baseKey = parser.NewContextKey()
 
@@ -65,13 +54,13 @@ func (absolute) Transform(doc *ast.Document, _ text.Reader, pc parser.Context) {
 	})
 }
 
-// content makes the entry's HTML.
-func (n *Entry) content() (string, error) {
-	e, err := n.Event.Full()
+// content makes the entry's HTML. full reads the event.
+func (n *Entry) content(full func() (*event.Event, error)) (string, error) {
+	e, err := full()
 	if err != nil {
 		return "", err
 	}
-	body, err := n.BodyHTML()
+	body, err := n.bodyHTML(full)
 	if err != nil {
 		return "", err
 	}
@@ -113,32 +102,35 @@ func (n *Entry) facts() []string {
 }
 
 // BodyHTML is the event's body alone, sanitised, with absolute addresses only.
-func (n *Entry) BodyHTML() (string, error) { return n.text(bodyPart, n.body) }
+func (n *Entry) BodyHTML() (string, error) { return n.bodyHTML(n.Event.Full) }
 
-func (n *Entry) body() (string, error) {
-	e, err := n.Event.Full()
-	if err != nil {
-		return "", err
-	}
+func (n *Entry) bodyHTML(full func() (*event.Event, error)) (string, error) {
+	return n.text(bodyPart, func() (string, error) {
+		e, err := full()
+		if err != nil {
+			return "", err
+		}
+		return n.body(e), nil
+	})
+}
+
+// body makes the HTML of the body of an event that is not light.
+func (n *Entry) body(e *event.Event) string {
 	base, err := url.Parse(n.URL())
 	if err != nil {
 		base = &url.URL{}
 	}
 	plain := "<pre>" + html.EscapeString(e.Body) + "</pre>\n"
 	if costly(e.Body) {
-		return plain, nil
+		return plain
 	}
 	pc := parser.NewContext()
 	pc.Set(baseKey, base)
-	var out limited
+	out := limited{b: make([]byte, 0, 2*len(e.Body))}
 	if err := markdown.Convert([]byte(e.Body), &out, parser.WithContext(pc)); err != nil {
-		return plain, nil
+		return plain
 	}
-	clean := policy.SanitizeReader(&out.b).String()
-	if strings.ContainsFunc(clean, func(r rune) bool { return legal(r) < 0 }) {
-		clean = strings.Map(legal, clean)
-	}
-	return clean, nil
+	return clean(out.b)
 }
 
 // Bounds on what Markdown may make of one body; real events reach a hundredth of
@@ -160,23 +152,49 @@ func costly(body string) bool {
 	return event.Cells(body) > maxCells || strings.Count(body, "](") > maxLinks
 }
 
-// limited takes maxHTML bytes.
-type limited struct{ b bytes.Buffer }
-
-func (l *limited) Write(p []byte) (int, error) {
-	if l.b.Len()+len(p) > maxHTML {
-		return 0, errors.New("too much HTML")
-	}
-	return l.b.Write(p)
+// limited takes maxHTML bytes. It is goldmark's own kind of writer (util.BufWriter), so
+// that nothing is copied on the way; that there was too much is said by Flush.
+type limited struct {
+	b    []byte
+	over bool
 }
 
-// legal drops the characters that XML 1.0 does not allow (section 2.2,
-// production Char). The events hold none, but references such as &#11; stand
-// for them, and RSS writes the content as CDATA, which nothing else checks.
-func legal(r rune) rune {
-	switch {
-	case r == '\t', r == '\n', r == '\r', r >= 0x20 && r != 0xfffe && r != 0xffff:
-		return r
+// fits says that n more bytes may come.
+func (l *limited) fits(n int) bool {
+	l.over = l.over || len(l.b)+n > maxHTML
+	return !l.over
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.fits(len(p)) {
+		l.b = append(l.b, p...)
 	}
-	return -1
+	return len(p), nil
+}
+
+func (l *limited) WriteString(s string) (int, error) {
+	if l.fits(len(s)) {
+		l.b = append(l.b, s...)
+	}
+	return len(s), nil
+}
+
+func (l *limited) WriteByte(c byte) error {
+	if l.fits(1) {
+		l.b = append(l.b, c)
+	}
+	return nil
+}
+
+func (l *limited) WriteRune(r rune) (int, error) { return l.WriteString(string(r)) }
+
+func (l *limited) Available() int { return 0 }
+
+func (l *limited) Buffered() int { return 0 }
+
+func (l *limited) Flush() error {
+	if l.over {
+		return errors.New("too much HTML")
+	}
+	return nil
 }

@@ -134,17 +134,19 @@ func (n *Entry) HTML() (string, error) {
 	if n.Correction != nil {
 		return n.correctionHTML(), nil
 	}
-	return n.content()
+	return n.content(n.Event.Full)
 }
 
 // Summary is the beginning as plain text; of an event without a body its facts,
 // as JSON Feed and readers want some text in each entry.
-func (n *Entry) Summary() (string, error) {
+func (n *Entry) Summary() (string, error) { return n.summary(n.Event.Full) }
+
+func (n *Entry) summary(full func() (*event.Event, error)) (string, error) {
 	return n.text(summaryPart, func() (string, error) {
 		if n.Correction != nil {
 			return n.correctionSummary(), nil
 		}
-		e, err := n.Event.Full()
+		e, err := full()
 		if err != nil {
 			return "", err
 		}
