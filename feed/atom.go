@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"bytes"
 	"encoding/xml"
 	"strconv"
 	"sync"
@@ -16,8 +15,8 @@ import (
 const nsEvent = "http://purl.org/rss/1.0/modules/event/"
 
 // atomFeed is the library's feed with its narrow fields shadowed (encoding/xml
-// shadows by name): xml:lang, several links, a generator, and a place for entries that
-// were encoded before (RFC 4287, section 4.1.1).
+// shadows by name): xml:lang, several links, a generator (RFC 4287, section 4.1.1). Its
+// entries were encoded before.
 type atomFeed struct {
 	*feeds.AtomFeed
 	Lang      string        `xml:"xml:lang,attr"`
@@ -27,11 +26,7 @@ type atomFeed struct {
 	Generator atomGenerator `xml:"generator"`
 	NSHistory string        `xml:"xmlns:fh,attr,omitempty"`
 	Archive   *struct{}     `xml:"fh:archive"`
-	Entries   string        `xml:",innerxml"`
 }
-
-// FeedXml lets the library write an atomFeed.
-func (a *atomFeed) FeedXml() any { return a }
 
 type atomEntry struct {
 	*feeds.AtomEntry
@@ -136,8 +131,16 @@ func (n *Entry) categories() []category {
 	return all
 }
 
-// atom encodes the entry for Atom (RFC 4287, section 4.1.2).
 func (n *Entry) atom() ([]byte, error) {
+	x, err := n.atomEntry()
+	if err != nil {
+		return nil, err
+	}
+	return x.xml(), nil
+}
+
+// atomEntry is the entry for Atom (RFC 4287, section 4.1.2).
+func (n *Entry) atomEntry() (*atomEntry, error) {
 	item, sources, err := n.item()
 	if err != nil {
 		return nil, err
@@ -146,7 +149,7 @@ func (n *Entry) atom() ([]byte, error) {
 	converted.Links = nil // untagged, so nothing shadows it
 	converted.Updated = stamp(n.Updated)
 	converted.Summary = nil
-	x := atomEntry{
+	x := &atomEntry{
 		AtomEntry: converted,
 		Published: stamp(n.Published),
 		Links:     []atomLink{{Rel: "alternate", Type: "text/html", Href: n.URL()}},
@@ -163,10 +166,59 @@ func (n *Entry) atom() ([]byte, error) {
 	for _, c := range n.categories() {
 		x.Categories = append(x.Categories, atomCategory{Term: c.term, Scheme: c.scheme, Label: c.label})
 	}
-	return xml.MarshalIndent(x, "  ", "  ")
+	return x, nil
+}
+
+// xml is the entry as encoding/xml writes it, a level deep.
+func (x *atomEntry) xml() []byte {
+	const indent = "    "
+	size := 900 + 180*(len(x.Links)+len(x.Categories))
+	if x.Content != nil {
+		size += len(x.Content.Content) * 5 / 4 // with what is escaped
+	}
+	b := append(make([]byte, 0, size), "  <entry>"...)
+	b = element(b, indent, "title", x.Title)
+	b = element(b, indent, "updated", x.Updated)
+	b = element(b, indent, "id", x.Id)
+	if c := x.Content; c != nil {
+		b = element(b, indent, "content", c.Content, "type", c.Type)
+	}
+	b = element(b, indent, "published", x.Published)
+	b = links(b, indent, "link", x.Links)
+	for _, c := range x.Categories {
+		attrs := []string{"term", c.Term, "scheme", c.Scheme, "label", c.Label}
+		if c.Label == "" {
+			attrs = attrs[:4]
+		}
+		b = element(b, indent, "category", "", attrs...)
+	}
+	b = optional(b, indent, "ev:startdate", x.Start)
+	b = element(b, indent, "summary", x.Summary.Text, "type", x.Summary.Type)
+	return append(b, "\n  </entry>"...)
+}
+
+// links appends links as elements of a name.
+func links(b []byte, indent, name string, links []atomLink) []byte {
+	for _, l := range links {
+		attrs := append(make([]string, 0, 8), "rel", l.Rel)
+		if l.Type != "" {
+			attrs = append(attrs, "type", l.Type)
+		}
+		attrs = append(attrs, "href", l.Href)
+		if l.Title != "" {
+			attrs = append(attrs, "title", l.Title)
+		}
+		b = element(b, indent, name, "", attrs...)
+	}
+	return b
 }
 
 func (f *Feed) atom() ([]byte, error) {
+	return f.around(Atom, f.atomFeed().head(), "\n", "", []byte("\n\n</feed>\n"))
+}
+
+// atomFeed is the feed without its entries.
+func (f *Feed) atomFeed() *atomFeed {
 	s := f.style
 	converted := (&feeds.Atom{Feed: f.library()}).AtomFeed()
 	converted.Link, converted.Author = nil, nil
@@ -180,12 +232,40 @@ func (f *Feed) atom() ([]byte, error) {
 		Author:    atomPerson{Name: s.Author.Name, URI: s.Author.URL, Email: s.Author.Email},
 		Generator: atomGenerator{Version: s.Version, Name: "tocsin"},
 		Archive:   f.archived(),
-		Entries:   marked + "\n",
 	}
 	if f.archive != "" {
 		x.NSHistory = nsHistory
 	}
-	return f.xml(Atom, x)
+	return x
+}
+
+// head is the feed as encoding/xml writes it, but for its end.
+func (x *atomFeed) head() []byte {
+	const indent = "  "
+	attrs := []string{"xmlns", x.Xmlns, "xml:lang", x.Lang, "xmlns:ev", x.NSEvent, "xmlns:fh", x.NSHistory}
+	if x.NSHistory == "" {
+		attrs = attrs[:6]
+	}
+	b := start([]byte(declaration), "feed", attrs...)
+	b = element(b, indent, "title", x.Title)
+	b = element(b, indent, "id", x.Id)
+	b = element(b, indent, "updated", x.Updated)
+	b = optional(b, indent, "subtitle", x.Subtitle)
+	b = links(b, indent, "link", x.Links)
+	b = open(b, indent, "author")
+	b = element(b, indent+"  ", "name", x.Author.Name)
+	b = optional(b, indent+"  ", "uri", x.Author.URI)
+	b = optional(b, indent+"  ", "email", x.Author.Email)
+	b = shut(append(b, "\n  "...), "author")
+	if g := x.Generator; g.Version != "" {
+		b = element(b, indent, "generator", g.Name, "version", g.Version)
+	} else {
+		b = element(b, indent, "generator", g.Name)
+	}
+	if x.Archive != nil {
+		b = element(b, indent, "fh:archive", "")
+	}
+	return b
 }
 
 // library is the feed in the library's terms, without its entries.
@@ -195,18 +275,4 @@ func (f *Feed) library() *feeds.Feed {
 		Author:  &feeds.Author{Name: f.style.Author.Name, Email: f.style.Author.Email},
 		Updated: f.Updated,
 	}
-}
-
-// marked is where the entries go: no text that is XML has this byte (section 2.2,
-// production Char).
-const marked = "\x00"
-
-func (f *Feed) xml(format Format, x feeds.XmlFeed) ([]byte, error) {
-	var b bytes.Buffer
-	if err := feeds.WriteXML(x, &b); err != nil {
-		return nil, err
-	}
-	b.WriteByte('\n')
-	head, tail, _ := bytes.Cut(b.Bytes(), []byte(marked))
-	return f.around(format, head, "\n", "", tail)
 }

@@ -32,7 +32,9 @@ func TestPlain(t *testing.T) {
 		{"space in a tag", "<p >a</p >", false},
 		{"a reference", "<p>&#11;&nbsp;</p>", false},
 		{"half a reference", "<p>a & b</p>", false},
-		{"a character that XML lacks", "<p>\uffff \x0b</p>", false},
+		{"characters that XML lacks", "<p>\uffff</p>", false},
+		{"a control character", "<p>\x0b</p>", false},
+		{"an end without a tag", "a > b", false},
 		{"a carriage return", "<p>a\r\nb</p>", false},
 		{"nul", "a\x00b", false},
 		{"bytes that are no text", "<p>\xff\xc0</p>", true},
@@ -46,6 +48,21 @@ func TestPlain(t *testing.T) {
 				t.Errorf("%q\nplain %q\nclean %q\nwant  %q", c.html, got, clean([]byte(c.html)), want)
 			}
 		})
+	}
+}
+
+func TestLimited(t *testing.T) {
+	var out limited
+	_, _ = out.Write(make([]byte, maxHTML-1))
+	_ = out.WriteByte('x')
+	if err := out.Flush(); err != nil || len(out.b) != maxHTML {
+		t.Fatal(err, len(out.b))
+	}
+	out.b = out.b[:maxHTML-5]
+	_, _ = out.WriteString("too long")
+	_, _ = out.WriteRune('x')
+	if err := out.Flush(); err == nil {
+		t.Error("a text with a hole is taken for whole")
 	}
 }
 

@@ -7,9 +7,9 @@
 // they stand in and knows which feeds a change touches; a Feed is one feed at
 // one moment, whose bytes are made when they are asked for.
 //
-// The formats are written by gorilla/feeds. Where its structs are too narrow
-// (one link, one category, no published) they are embedded in wider ones that
-// shadow their fields, and handed back through its XmlFeed interface.
+// What stands in a document is put together by gorilla/feeds. Where its structs are
+// too narrow (one link, one category, no published) they are embedded in wider ones
+// that shadow their fields; xml.go writes these.
 package feed
 
 import (

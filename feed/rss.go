@@ -20,15 +20,11 @@ type rssRoot struct {
 	Channel   rssChannel `xml:"channel"`
 }
 
-// FeedXml lets the library write an rssRoot.
-func (r *rssRoot) FeedXml() any { return r }
-
 type rssChannel struct {
 	*feeds.RssFeed
 	XMLName xml.Name   `xml:"channel"`
 	Links   []atomLink `xml:"atom:link"`
 	Archive *struct{}  `xml:"fh:archive"`
-	Items   string     `xml:",innerxml"`
 }
 
 type rssItem struct {
@@ -49,9 +45,17 @@ type rssCategory struct {
 // between tags and which some readers show as they stand.
 var asHTML = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-// rss encodes the entry for RSS 2.0. Its author element takes e-mail addresses
-// only; the name goes into dc:creator.
 func (n *Entry) rss() ([]byte, error) {
+	x, err := n.rssItem()
+	if err != nil {
+		return nil, err
+	}
+	return x.xml(), nil
+}
+
+// rssItem is the entry for RSS 2.0. Its author element takes e-mail addresses only; the
+// name goes into dc:creator.
+func (n *Entry) rssItem() (*rssItem, error) {
 	s := n.style
 	item, _, err := n.item()
 	if err != nil {
@@ -60,7 +64,7 @@ func (n *Entry) rss() ([]byte, error) {
 	converted := (&feeds.Rss{Feed: &feeds.Feed{Items: []*feeds.Item{item}}}).RssFeed().Items[0]
 	converted.Description = asHTML.Replace(item.Description) // readers take it for HTML
 	converted.PubDate = n.Published.UTC().Format(time.RFC1123Z)
-	x := rssItem{RssItem: converted, Creator: s.Author.Name, Updated: stamp(n.Updated), Start: n.start()}
+	x := &rssItem{RssItem: converted, Creator: s.Author.Name, Updated: stamp(n.Updated), Start: n.start()}
 	for _, c := range n.categories() {
 		name := c.label
 		if c.scheme == s.scheme("importance") {
@@ -68,10 +72,40 @@ func (n *Entry) rss() ([]byte, error) {
 		}
 		x.Categories = append(x.Categories, rssCategory{Domain: c.scheme, Name: name})
 	}
-	return xml.MarshalIndent(x, "    ", "  ")
+	return x, nil
+}
+
+// xml is the item as encoding/xml writes it, two levels deep.
+func (x *rssItem) xml() []byte {
+	const indent = "      "
+	size := 900 + 150*len(x.Categories)
+	if x.Content != nil {
+		size += len(x.Content.Content)
+	}
+	b := append(make([]byte, 0, size), "    <item>"...)
+	b = element(b, indent, "title", x.Title)
+	b = element(b, indent, "link", x.Link)
+	b = element(b, indent, "description", x.Description)
+	if c := x.Content; c != nil {
+		b = shut(cdata(open(b, indent, "content:encoded"), c.Content), "content:encoded")
+	}
+	b = element(b, indent, "guid", x.Guid.Id, "isPermaLink", x.Guid.IsPermaLink)
+	b = optional(b, indent, "pubDate", x.PubDate)
+	for _, c := range x.Categories {
+		b = element(b, indent, "category", c.Name, "domain", c.Domain)
+	}
+	b = optional(b, indent, "dc:creator", x.Creator)
+	b = element(b, indent, "atom:updated", x.Updated)
+	b = optional(b, indent, "ev:startdate", x.Start)
+	return append(b, "\n    </item>"...)
 }
 
 func (f *Feed) rss() ([]byte, error) {
+	return f.around(RSS, f.rssRoot().head(), "\n", "", []byte("\n  \n  </channel>\n</rss>\n"))
+}
+
+// rssRoot is the feed without its items.
+func (f *Feed) rssRoot() *rssRoot {
 	converted := (&feeds.Rss{Feed: f.library()}).RssFeed()
 	converted.ManagingEditor = ""
 	converted.PubDate = ""
@@ -89,11 +123,37 @@ func (f *Feed) rss() ([]byte, error) {
 			RssFeed: converted,
 			Links:   f.links(RSS),
 			Archive: f.archived(),
-			Items:   marked + "\n  ",
 		},
 	}
 	if f.archive != "" {
 		x.NSHistory = nsHistory
 	}
-	return f.xml(RSS, x)
+	return x
+}
+
+// head is the feed as encoding/xml writes it, but for its end.
+func (x *rssRoot) head() []byte {
+	const indent = "    "
+	attrs := []string{
+		"version", x.Version, "xmlns:content", x.NSContent, "xmlns:atom", x.NSAtom, "xmlns:dc", x.NSDC,
+		"xmlns:ev", x.NSEvent, "xmlns:fh", x.NSHistory,
+	}
+	if x.NSHistory == "" {
+		attrs = attrs[:10]
+	}
+	b := start([]byte(declaration), "rss", attrs...)
+	c := x.Channel
+	b = open(b, "  ", "channel")
+	b = element(b, indent, "title", c.Title)
+	b = element(b, indent, "link", c.Link)
+	b = element(b, indent, "description", c.Description)
+	b = optional(b, indent, "language", c.Language)
+	b = optional(b, indent, "lastBuildDate", c.LastBuildDate)
+	b = optional(b, indent, "generator", c.Generator)
+	b = optional(b, indent, "docs", c.Docs)
+	b = links(b, indent, "atom:link", c.Links)
+	if c.Archive != nil {
+		b = element(b, indent, "fh:archive", "")
+	}
+	return b
 }
