@@ -436,9 +436,15 @@ func (w *wheel) misses(changes []timeline.Change) bool {
 	return fresh
 }
 
+// loadPercent is by how much memory grows between two collections of garbage while the
+// ledger is read.
+const loadPercent = 400
+
 // load reads the ledger and fills the catalog from it. Everything has to be
 // compared then.
 func (w *wheel) load(ctx context.Context) error {
+	// Nearly all that is made here stays: to look for what does not is for nothing.
+	defer debug.SetGCPercent(debug.SetGCPercent(loadPercent))
 	l, err := ledger.Load(ctx, w.store, w.dates)
 	if err != nil {
 		return err
