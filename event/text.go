@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -16,6 +17,42 @@ type kept struct {
 	n             int32
 	extent        extent
 	body, sources uint64
+}
+
+// Imprint is what a light event knows of its text.
+type Imprint struct {
+	// Bytes is how many AppendText writes.
+	Bytes  int
+	Extent Extent
+	// Body and Sources stand for these.
+	Body, Sources uint64
+}
+
+// Imprint returns that of an event, light or not.
+func (e *Event) Imprint() Imprint {
+	i := Imprint{Bytes: int(e.kept.n), Extent: e.Extent(), Body: e.textMark(Body), Sources: e.textMark(Sources)}
+	if !e.IsLight() {
+		i.Bytes = len(e.AppendText(nil))
+	}
+	return i
+}
+
+// Lighten makes an event that is being made, of all but its text, a light one: the text
+// is at an offset of in.
+func (e *Event) Lighten(i Imprint, in io.ReaderAt, at int64) {
+	e.kept = kept{in: in, at: at, n: int32(i.Bytes), extent: i.Extent.narrow(), body: i.Body, sources: i.Sources}
+}
+
+// TextIn returns where the text of a light event is; nil of another.
+func (e *Event) TextIn() io.ReaderAt { return e.kept.in }
+
+// Text returns a reader of the text of an event, light or not.
+func (e *Event) Text() *io.SectionReader {
+	if e.IsLight() {
+		return io.NewSectionReader(e.kept.in, e.kept.at, int64(e.kept.n))
+	}
+	text := e.AppendText(nil)
+	return io.NewSectionReader(bytes.NewReader(text), 0, int64(len(text)))
 }
 
 // AppendText appends the long part of an event, its Body and its Sources, as a light
@@ -39,7 +76,7 @@ func (e *Event) AppendText(b []byte) []byte {
 // Revision and Diff included.
 func (e *Event) Light(in io.ReaderAt, at int64, n int) *Event {
 	light := *e
-	light.kept = kept{in: in, at: at, n: int32(n), extent: e.Extent().narrow(), body: e.textMark(Body), sources: e.textMark(Sources)}
+	light.Lighten(Imprint{Bytes: n, Extent: e.Extent(), Body: e.textMark(Body), Sources: e.textMark(Sources)}, in, at)
 	light.Body, light.Sources = "", nil
 	return &light
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"testing"
@@ -45,6 +46,20 @@ func TestLight(t *testing.T) {
 		}
 		if l.Extent() != e.Extent() {
 			t.Errorf("%s: extent %+v, light %+v", e.Title, e.Extent(), l.Extent())
+		}
+		if l.Imprint() != e.Imprint() || l.Imprint().Bytes != len(e.AppendText(nil)) {
+			t.Errorf("%s: imprint %+v, light %+v", e.Title, e.Imprint(), l.Imprint())
+		}
+		for _, of := range []*Event{e, l} {
+			if text, err := io.ReadAll(of.Text()); err != nil || !bytes.Equal(text, e.AppendText(nil)) {
+				t.Errorf("%s: the text of an event that is light (%v): %q, %v", e.Title, of.IsLight(), text, err)
+			}
+		}
+		made := *e
+		made.Body, made.Sources = "", nil
+		made.Lighten(e.Imprint(), l.TextIn(), int64(len("before")))
+		if !reflect.DeepEqual(&made, l) || e.TextIn() != nil {
+			t.Errorf("%s: lightened %+v, light %+v", e.Title, made, l)
 		}
 		for _, other := range written() {
 			want := e.Diff(other)

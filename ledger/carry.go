@@ -13,7 +13,7 @@ import (
 // refers to another stands behind it. River's are none of them, as the queue is made
 // again from the deliveries; nor are the marks of files, which are those of a machine, nor
 // the turns, which are those of processes that run.
-var carried = []string{"meta", "events", "moves", "slugs", "feeds", "history", "renames", "superseded", "deliveries", "delivery_events", "attempts"}
+var carried = []string{"meta", "events", "briefs", "moves", "slugs", "feeds", "history", "renames", "superseded", "deliveries", "delivery_events", "attempts"}
 
 // metaCarried is the key of the table meta that says that a state was carried over and
 // that no daemon has had it since.

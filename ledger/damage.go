@@ -76,6 +76,7 @@ func (s *Store) SetAside(why *CorruptError) error {
 	if s.postgres != nil {
 		return fmt.Errorf("%w; restore it from a dump (pg_restore --clean)", e)
 	}
+	_ = s.closeTexts()
 	if s.db != nil {
 		_ = s.db.Close() // of a damaged file it may fail
 	}
@@ -202,7 +203,8 @@ func isState(schema map[string]string) bool { return schema["table deliveries"] 
 
 // openReadOnly opens a database and changes nothing of it.
 func openReadOnly(path string) (*sql.DB, error) {
-	return sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: "mode=ro"}).String())
+	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "cache_size(-1000)"}}
+	return sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String())
 }
 
 // The lock's file tells a damaged state from a file that was never one: it says

@@ -77,7 +77,8 @@ type Options struct {
 	// CorrectWithdrawn gives one to each withdrawal.
 	Corrections      []event.Field
 	CorrectWithdrawn bool
-	// Shelve, if not nil, takes the texts of events out of memory.
+	// Shelve, if not nil, takes the texts of events out of memory. Those that are in the
+	// store are then left there, which is to stay open as long as anybody reads them.
 	Shelve func(*event.Event) *event.Event
 	// Progress, if not nil, is called as rows are read and written, and changes are
 	// entered.
@@ -115,6 +116,7 @@ type Ledger struct {
 	written      int64                     // the turn that they are, once Write has written them
 	renamed      map[timeline.Topic]string // "" deletes
 	looked       time.Time
+	unbrief      bool // the briefs of all events are to be written, too
 
 	failed error // why Write fails; nil: it does not
 }
@@ -123,9 +125,6 @@ type Ledger struct {
 func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 	if o.Progress == nil {
 		o.Progress = func() {}
-	}
-	if o.Shelve == nil {
-		o.Shelve = func(e *event.Event) *event.Event { return e }
 	}
 	l := &Ledger{
 		o:         o,
@@ -150,7 +149,7 @@ func (l *Ledger) load(ctx context.Context, s *Store, db Querier) (err error) {
 			return err
 		}
 	}
-	if err := l.loadEvents(ctx, db, "true"); err != nil {
+	if err := l.loadAll(ctx, s, db); err != nil {
 		return err
 	}
 	if err := l.loadHistory(ctx, db); err != nil {
@@ -220,6 +219,92 @@ func (l *Ledger) loadFeeds(ctx context.Context, db Querier, which string, args .
 		l.feeds[path] = v
 		return err
 	})
+}
+
+// loadAll reads all events: their briefs, where texts can stay in the store.
+func (l *Ledger) loadAll(ctx context.Context, s *Store, db Querier) error {
+	if l.o.Shelve == nil {
+		l.o.Shelve = func(e *event.Event) *event.Event { return e }
+		return l.loadEvents(ctx, db, "true")
+	}
+	records, err := l.loadBriefs(ctx, s, db)
+	if errors.Is(err, errForm) {
+		l.unbrief = true
+		return l.loadEvents(ctx, db, "true")
+	}
+	if err != nil {
+		return err
+	}
+	l.entries, l.public = make(map[string]*Record, len(records)), make(map[string]*Record, len(records))
+	for _, r := range records {
+		l.hold(r)
+	}
+	return nil
+}
+
+// loadBriefs reads the briefs of all events. Reading rows and what is in them are work
+// for a core each. The error is errForm where one has to be made again.
+func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier) (records []*Record, err error) {
+	const together = 64 << 10 // bytes
+	type batch struct {
+		briefs []byte
+		ends   []int
+	}
+	reading, stopped := errgroup.WithContext(ctx) // what is read from goes on
+	batches := make(chan batch, 4)
+	reading.Go(func() error {
+		defer close(batches)
+		var b batch
+		send := func() error {
+			select {
+			case batches <- b:
+			case <-stopped.Done():
+				return stopped.Err()
+			}
+			b = batch{}
+			return nil
+		}
+		err := Each(ctx, db, `SELECT brief FROM briefs`, nil, func(scan func(...any) error) error {
+			var brief sql.RawBytes
+			if err := scan(&brief); err != nil {
+				return err
+			}
+			if b.briefs == nil {
+				b.briefs = make([]byte, 0, together)
+			}
+			b.briefs = append(b.briefs, brief...)
+			b.ends = append(b.ends, len(b.briefs))
+			l.o.Progress()
+			if len(b.briefs) < together {
+				return nil
+			}
+			return send()
+		})
+		if err != nil {
+			return err
+		}
+		return send()
+	})
+	reading.Go(func() error {
+		d := briefs{store: s, names: make(map[string]string)}
+		for b := range batches {
+			begin := 0
+			for _, end := range b.ends {
+				r, err := d.read(b.briefs[begin:end])
+				if errors.Is(err, errForm) {
+					return err
+				}
+				if err != nil {
+					return &CorruptError{Cause: fmt.Sprintf("the brief %d of an event: %v", len(records)+1, err)}
+				}
+				records = append(records, r)
+				begin = end
+			}
+		}
+		return nil
+	})
+	err = reading.Wait()
+	return records, err
 }
 
 // loadEvents reads the records of the events that a condition selects. Reading rows and decoding them are work
@@ -425,7 +510,7 @@ func (l *Ledger) begin() {
 	l.given = make(map[timeline.Topic]string)
 	l.changedFeeds = make(map[string]Validators)
 	l.renamed = make(map[timeline.Topic]string)
-	l.past, l.superseded, l.looked, l.written = nil, nil, time.Time{}, 0
+	l.past, l.superseded, l.looked, l.written, l.unbrief = nil, nil, time.Time{}, 0, false
 }
 
 // Told is one change with what the world knew before and knows now.
@@ -452,6 +537,7 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 		}
 		after := &Record{Event: c.Event, Published: stamps[i], Updated: stamps[i]}
 		if before != nil {
+			l.part(before.Event)
 			after.EntryID, after.Published, after.Updated = before.EntryID, before.Published, before.Updated
 			after.History = before.History
 		}

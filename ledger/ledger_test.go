@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -126,12 +127,39 @@ func (r *rig) apply(changes ...timeline.Change) map[string]Told {
 	return byID
 }
 
-// same checks that the store gives the ledger that is in memory.
+// same checks that the store gives the ledger that is in memory, with all texts and
+// without.
 func (r *rig) same() {
 	r.Helper()
-	if got, want := state(r.load()), state(r.l); got != want {
+	whole := r.load()
+	if got, want := state(whole), state(r.l); got != want {
 		r.Fatalf("loaded:\n%s\nin memory:\n%s", got, want)
 	}
+	brief := r.loadBrief()
+	if got, want := state(brief), state(whole); got != want {
+		r.Fatalf("loaded without texts:\n%s\nwith texts:\n%s", got, want)
+	}
+	for entry, rec := range whole.entries {
+		of := brief.entries[entry].Event
+		if full, err := of.Full(); err != nil || !of.IsLight() || !reflect.DeepEqual(full, rec.Event) {
+			r.Fatalf("the text of %s: %+v, %v; with it: %+v", entry, full, err, rec.Event)
+		}
+		if got, want := of.Imprint(), rec.Event.Imprint(); got != want {
+			r.Fatalf("of the text of %s is known %+v, and not %+v", entry, got, want)
+		}
+	}
+}
+
+// loadBrief loads a ledger that leaves texts in the store.
+func (r *rig) loadBrief() *Ledger {
+	r.Helper()
+	o := rules
+	o.Shelve = func(e *event.Event) *event.Event { return e }
+	l, err := Load(r.Context(), r.store, o)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return l
 }
 
 // state writes all that a ledger knows.

@@ -149,6 +149,7 @@ func openPostgres(ctx context.Context, address string, as opening) (_ *Store, er
 		return nil, s.fault(err)
 	}
 	s.db = stdlib.OpenDBFromPool(s.postgres.pool)
+	s.texts = s.db
 	defer func() {
 		if err != nil {
 			s.Close()

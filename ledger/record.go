@@ -52,6 +52,16 @@ func encode(e *event.Event) ([]byte, error) {
 // decode reads an event back. Its revision is computed anew, so that another
 // way to compute it makes no event look updated.
 func decode(data []byte) (*event.Event, error) {
+	e, err := decodeUnsealed(data)
+	if err != nil {
+		return nil, err
+	}
+	e.Seal()
+	return e, nil
+}
+
+// decodeUnsealed is decode without the revision.
+func decodeUnsealed(data []byte) (*event.Event, error) {
 	var r record
 	if err := json.Unmarshal(data, &r); err != nil {
 		return nil, err
@@ -68,6 +78,5 @@ func decode(data []byte) (*event.Event, error) {
 	for _, s := range r.Sources {
 		e.Sources = append(e.Sources, event.Source(s))
 	}
-	e.Seal()
 	return e, nil
 }

@@ -27,6 +27,7 @@ type Store struct {
 	path     string // of the file; empty: none
 	lock     *flock.Flock
 	db       *sql.DB
+	texts    *sql.DB // for reading the texts of events while something is written
 	kept     string
 	postgres *postgres // nil: SQLite
 }
@@ -173,7 +174,7 @@ func (s *Store) connect(ctx context.Context) error {
 	if err := db.PingContext(ctx); err != nil {
 		return s.fault(err)
 	}
-	return nil
+	return s.connectTexts()
 }
 
 // DB returns the database, for the queue that lives in it.
@@ -322,9 +323,9 @@ func (s *Store) Close() error {
 	if s.postgres != nil {
 		return s.closePostgres()
 	}
-	var err error
+	err := s.closeTexts() // the last connection to be closed tidies up, and may have to write
 	if s.db != nil {
-		err = s.db.Close()
+		err = errors.Join(err, s.db.Close())
 	}
 	if s.lock != nil {
 		// The lock's file stays: removing it would let two processes lock two
@@ -375,6 +376,7 @@ var migrations = []string{
 	strings.TrimSpace(schema2),
 	strings.TrimSpace(schema3),
 	strings.TrimSpace(schema4),
+	strings.TrimSpace(schema5),
 }
 
 // Times are microseconds since 1970 in UTC; ids are as minted.
@@ -531,4 +533,14 @@ CREATE TABLE turns (
 	turn  INTEGER PRIMARY KEY,
 	delta TEXT NOT NULL
 ) STRICT;
+`
+
+const schema5 = `
+-- What a start needs of each event, which is all but its text: brief is made of the
+-- row in events, and of NULL it is made again.
+CREATE TABLE briefs (
+	entry_id TEXT PRIMARY KEY REFERENCES events,
+	brief    BLOB
+) STRICT, WITHOUT ROWID;
+INSERT INTO briefs (entry_id) SELECT entry_id FROM events;
 `

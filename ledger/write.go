@@ -54,6 +54,9 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
+	if err := l.writeBriefs(ctx, tx, rows); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
 	for old, entry := range l.moved {
 		query, args := `INSERT INTO moves (old_id, entry_id) VALUES ($1, $2) ON CONFLICT (old_id) DO UPDATE SET entry_id = excluded.entry_id`, []any{old, entry}
 		if entry == "" {
@@ -86,6 +89,29 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
+// writeBriefs writes the briefs of what is written.
+func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*Record) error {
+	if l.unbrief {
+		rows = slices.Collect(maps.Values(l.entries))
+	}
+	put, err := tx.PrepareContext(ctx, `INSERT INTO briefs (entry_id, brief) VALUES ($1, $2) ON CONFLICT (entry_id) DO UPDATE SET brief = excluded.brief`)
+	if err != nil {
+		return err
+	}
+	defer put.Close()
+	var b []byte
+	for _, r := range rows {
+		l.o.Progress()
+		if b, err = appendBrief(b[:0], r); err != nil {
+			return err
+		}
+		if _, err := put.ExecContext(ctx, r.EntryID, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
 	put, err := tx.PrepareContext(ctx, `INSERT INTO feeds (path, name, digest, modified, updated, emptied) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (path) DO UPDATE SET name = excluded.name, digest = excluded.digest, modified = excluded.modified,
@@ -109,7 +135,7 @@ func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
 
 // Pending says that there is something to write.
 func (l *Ledger) Pending() bool {
-	return len(l.changed)+len(l.moved)+len(l.given)+len(l.changedFeeds)+len(l.past)+len(l.renamed) > 0 || !l.looked.IsZero()
+	return len(l.changed)+len(l.moved)+len(l.given)+len(l.changedFeeds)+len(l.past)+len(l.renamed) > 0 || l.unbrief || !l.looked.IsZero()
 }
 
 // Written forgets what was written, and gives back the room that it took, which after

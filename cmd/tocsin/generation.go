@@ -80,6 +80,7 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 		all.Go(func() error { return g.queue.Run(ctx) })
 		all.Go(func() error { d.steady.run(ctx, g.queue.Shift); return nil })
 		all.Go(func() error { w.run(ctx, g.watcher.Hints(), g.lost, serve); return nil })
+		all.Go(func() error { w.fetchTexts(ctx); return nil })
 		if w.keeper != nil {
 			all.Go(func() error { w.keeper.run(ctx); return nil })
 		}

@@ -58,7 +58,8 @@ type wheel struct {
 	// What load makes from the store; nil where it has to be made again.
 	ledger  *ledger.Ledger
 	catalog *feed.Catalog
-	entries map[string]*feed.Entry // by entry id
+	entries map[string]*feed.Entry           // by entry id
+	unread  chan func(context.Context) error // what fetches the texts that load has left
 
 	turned  atomic.Bool                 // the first turn is done
 	held    atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
@@ -117,6 +118,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, texts *shelf.
 		site:     web.New(published),
 		unsaved:  make(map[string]bool),
 		faults:   make(map[string]bool),
+		unread:   make(chan func(context.Context) error, 1),
 		progress: func(int, int) {}, alive: func() {}, status: func(context.Context) {},
 		beat: time.Second,
 	}
@@ -485,6 +487,13 @@ func (w *wheel) load(ctx context.Context) error {
 		u, _ := w.enter(nil, nil, w.now())
 		w.site.Update(u) // what there is can be served before the folder is read
 	}
+	if fetch := l.Fetch(w.store); fetch != nil {
+		select {
+		case <-w.unread: // of the reading before
+		default:
+		}
+		w.unread <- fetch
+	}
 	w.count()
 	return nil
 }
@@ -502,6 +511,29 @@ func (w *wheel) resume(ctx context.Context) error {
 	w.noted = held != nil
 	return nil
 }
+
+// fetchTexts fetches the texts that load has left where they may be out of reach some
+// day, until ctx ends.
+func (w *wheel) fetchTexts(ctx context.Context) {
+	for {
+		var fetch func(context.Context) error
+		select {
+		case fetch = <-w.unread:
+		case <-ctx.Done():
+			return
+		}
+		for fetch(ctx) != nil && len(w.unread) == 0 { // the turns say what is wrong
+			select {
+			case <-time.After(fetchAgain):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// fetchAgain is how long fetchTexts waits where texts are out of reach.
+const fetchAgain = 10 * time.Second
 
 // manyMarks is from how many on marks of files are worth a transaction of their own.
 const manyMarks = 1000
@@ -581,7 +613,9 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 		if v != before {
 			changed = append(changed, f)
 		}
-		if v != before || shown == nil || shown.Total != f.Total || shown.Digest != f.Digest || shown.Emptied != f.Emptied {
+		// Behind a turn that failed, what is shown may be of an earlier reading of the
+		// ledger, which no longer finds the texts of what changes from now on.
+		if v != before || shown == nil || shown.Total != f.Total || shown.Digest != f.Digest || shown.Emptied != f.Emptied || w.owed {
 			u.Feeds = append(u.Feeds, f)
 		}
 	}

@@ -1,0 +1,139 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"tocsin/event"
+)
+
+// storedText is the text of an event that Load has left in the store (io.ReaderAt). As
+// the store only has that of the last revision, it is put elsewhere before another one
+// is written (part). It is safe for concurrent use.
+type storedText struct {
+	store   *Store
+	entryID string
+	parted  atomic.Pointer[io.SectionReader] // where it is now; nil: in the store
+}
+
+// textLimit bounds how long a text is waited for.
+const textLimit = 10 * time.Second
+
+// ReadAt reads the text as event.AppendText writes it.
+func (t *storedText) ReadAt(b []byte, at int64) (int, error) {
+	if parted := t.parted.Load(); parted != nil {
+		return parted.ReadAt(b, at)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), textLimit)
+	defer cancel()
+	text, err := t.store.text(ctx, t.entryID)
+	if parted := t.parted.Load(); parted != nil {
+		return parted.ReadAt(b, at) // what was read may be the next revision's
+	}
+	if err != nil {
+		return 0, err
+	}
+	if at > int64(len(text)) {
+		return 0, io.EOF
+	}
+	n := copy(b, text[at:])
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// text reads the text of an event.
+func (s *Store) text(ctx context.Context, entryID string) ([]byte, error) {
+	var record []byte
+	if err := s.texts.QueryRowContext(ctx, `SELECT record FROM events WHERE entry_id = $1`, entryID).Scan(&record); err != nil {
+		return nil, s.fault(err)
+	}
+	e, err := decodeUnsealed(record)
+	if err != nil {
+		return nil, s.fault(&CorruptError{Cause: fmt.Sprintf("the record of %s: %v", entryID, err)})
+	}
+	return e.AppendText(nil), nil
+}
+
+// fetched is how many texts are read at once.
+const fetched = 500
+
+// Fetch returns what has Options.Shelve take the texts that Load has left in PostgreSQL,
+// so that they can be read when that is away; nil where they are in a file. It may be
+// called by another goroutine, and where it fails again.
+func (l *Ledger) Fetch(s *Store) func(context.Context) error {
+	if s.postgres == nil {
+		return nil
+	}
+	events := make(map[string]*event.Event, len(l.entries))
+	for id, r := range l.entries {
+		if _, ok := r.Event.TextIn().(*storedText); ok {
+			events[id] = r.Event
+		}
+	}
+	shelve := l.o.Shelve
+	return func(ctx context.Context) error {
+		for last, n := "", fetched; n == fetched; {
+			n = 0
+			err := Each(ctx, s.texts, `SELECT entry_id, record FROM events WHERE entry_id > $1 ORDER BY entry_id LIMIT $2`, []any{last, fetched}, func(scan func(...any) error) error {
+				n++
+				var record []byte
+				if err := scan(&last, &record); err != nil {
+					return err
+				}
+				light := events[last]
+				if light == nil {
+					return nil
+				}
+				e, err := decode(record)
+				if err != nil || e.Revision != light.Revision {
+					return nil // who asks for it is told; or there is another by now
+				}
+				light.TextIn().(*storedText).parted.CompareAndSwap(nil, shelve(e).Text())
+				delete(events, last)
+				return nil
+			})
+			if err != nil {
+				return s.fault(err)
+			}
+		}
+		return nil
+	}
+}
+
+// part puts the text of an event that is to be replaced where it stays.
+func (l *Ledger) part(e *event.Event) {
+	t, ok := e.TextIn().(*storedText)
+	if !ok || t.parted.Load() != nil {
+		return
+	}
+	full, err := e.Full()
+	if err != nil {
+		l.failed = err
+		return
+	}
+	t.parted.Store(l.o.Shelve(full).Text())
+}
+
+// connectTexts opens the file once more: who reads a text does not wait for who writes.
+func (s *Store) connectTexts() error {
+	db, err := openReadOnly(s.path)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", s.path, err)
+	}
+	db.SetMaxOpenConns(2)
+	db.SetConnMaxIdleTime(time.Minute)
+	s.texts = db
+	return nil
+}
+
+func (s *Store) closeTexts() error {
+	if s.texts == nil {
+		return nil
+	}
+	return s.texts.Close()
+}
