@@ -17,6 +17,7 @@ type Catalog struct {
 	minEvents int
 	lists     map[string]*list // by path
 	custom    []*list
+	topics    map[*Topic]*list
 	touched   map[string]bool
 }
 
@@ -32,7 +33,8 @@ type list struct {
 	topic   timeline.Topic // zero where the feed is of no topic
 	custom  *Custom
 	entries []*Entry
-	bounds  bounds
+	bounds  bounds // where bounded
+	bounded bool
 	crowded int       // how many of entries are told with others of their turn
 	events  int       // how many of entries are events' own
 	names   Spellings // of the topic
@@ -70,6 +72,7 @@ func NewCatalog(s *Style, minEvents int, custom []Custom) *Catalog {
 		style:     s,
 		minEvents: max(minEvents, 1),
 		lists:     map[string]*list{AllPath: {path: AllPath}, CorrectionsPath: {path: CorrectionsPath}},
+		topics:    make(map[*Topic]*list),
 		touched:   map[string]bool{AllPath: true, CorrectionsPath: true},
 	}
 	for i := range custom {
@@ -85,7 +88,23 @@ func NewCatalog(s *Style, minEvents int, custom []Custom) *Catalog {
 // were with the names of their tags and actors: a feed whose last event was
 // withdrawn stays.
 func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
-	c.Replace(nil, entries)
+	used := make(map[*Topic]int) // by how many events
+	var lists []*list
+	for _, n := range sorted(entries) {
+		lists = c.home(lists[:0], n)
+		for _, l := range lists {
+			l.entries = append(l.entries, n)
+			l.count(n, 1)
+		}
+		if n.Correction == nil {
+			for _, t := range n.Topics {
+				used[t]++
+			}
+		}
+	}
+	for t, times := range used {
+		c.topics[t].names.Count(t.Name, times)
+	}
 	for path, name := range feeds {
 		if kind, _, ok := strings.Cut(path, "/"); ok && timeline.TopicKind(kind).Known() {
 			c.listAt(path, timeline.Topic{Kind: timeline.TopicKind(kind)}).kept = name
@@ -96,16 +115,42 @@ func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
 	}
 }
 
+// sorted returns entries in the order of feeds.
+func sorted(entries []*Entry) []*Entry {
+	type keyed struct {
+		updated int64
+		entry   *Entry
+	}
+	all := make([]keyed, len(entries))
+	for i, n := range entries {
+		all[i] = keyed{n.Updated.UnixMicro(), n}
+	}
+	slices.SortFunc(all, func(a, b keyed) int {
+		if a.updated != b.updated {
+			return cmp.Compare(b.updated, a.updated)
+		}
+		return order(a.entry, b.entry)
+	})
+	entries = make([]*Entry, len(all))
+	for i, k := range all {
+		entries[i] = k.entry
+	}
+	return entries
+}
+
 // Replace takes entries out of their feeds and puts others into theirs.
 func (c *Catalog) Replace(old, fresh []*Entry) {
 	gone, come := make(map[*list][]*Entry), make(map[*list][]*Entry)
+	var lists []*list
 	for _, n := range old {
-		for _, l := range c.home(n) {
+		lists = c.home(lists[:0], n)
+		for _, l := range lists {
 			gone[l] = append(gone[l], n)
 		}
 	}
 	for _, n := range fresh {
-		for _, l := range c.home(n) {
+		lists = c.home(lists[:0], n)
+		for _, l := range lists {
 			come[l] = append(come[l], n)
 		}
 	}
@@ -131,6 +176,7 @@ func (l *list) remove(entries []*Entry) bool {
 		if i, ok := slices.BinarySearchFunc(l.entries, n, order); ok {
 			at = append(at, i)
 			l.count(n, -1)
+			l.spell(n, -1)
 		}
 	}
 	if len(at) == 0 {
@@ -142,14 +188,16 @@ func (l *list) remove(entries []*Entry) bool {
 			l.entries[i] = nil
 		}
 		l.entries = slices.DeleteFunc(l.entries, func(n *Entry) bool { return n == nil })
-		l.bounds = newBounds(l.entries)
+		l.bounded = false
 		return true
 	}
 	slices.Sort(at)
 	for _, i := range slices.Backward(at) {
 		n := l.entries[i]
 		l.entries = slices.Delete(l.entries, i, i+1)
-		l.bounds.remove(n, l.entries)
+		if l.bounded {
+			l.bounds.remove(n, l.entries)
+		}
 	}
 	return true
 }
@@ -159,29 +207,45 @@ func (l *list) insert(entries []*Entry) {
 	l.own()
 	for _, n := range entries {
 		l.count(n, 1)
+		l.spell(n, 1)
 	}
 	if len(entries) >= many {
 		l.entries = append(l.entries, entries...)
 		slices.SortFunc(l.entries, order)
-		l.bounds = newBounds(l.entries)
+		l.bounded = false
 		return
 	}
 	for _, n := range entries {
 		i, _ := slices.BinarySearchFunc(l.entries, n, order)
 		l.entries = slices.Insert(l.entries, i, n)
-		l.bounds.insert(n)
+		if l.bounded {
+			l.bounds.insert(n)
+		}
 	}
 }
 
-// home returns the lists that an entry belongs to.
-func (c *Catalog) home(n *Entry) []*list {
-	lists := []*list{c.lists[AllPath]}
+// bound returns the bounds of a list.
+func (l *list) bound() *bounds {
+	if !l.bounded {
+		l.bounds, l.bounded = newBounds(l.entries), true
+	}
+	return &l.bounds
+}
+
+// home appends the lists that an entry belongs to.
+func (c *Catalog) home(lists []*list, n *Entry) []*list {
+	lists = append(lists, c.lists[AllPath])
 	if n.Correction != nil {
 		lists = append(lists, c.lists[CorrectionsPath])
 	}
 	for _, topics := range [][]*Topic{n.Topics, n.also} {
 		for _, t := range topics {
-			lists = append(lists, c.listAt(string(t.Kind)+"/"+t.Slug, t.Topic))
+			l := c.topics[t]
+			if l == nil {
+				l = c.listAt(string(t.Kind)+"/"+t.Slug, t.Topic)
+				c.topics[t] = l
+			}
+			lists = append(lists, l)
 		}
 	}
 	for _, l := range c.custom {
@@ -204,15 +268,21 @@ func (c *Catalog) listAt(path string, t timeline.Topic) *list {
 	return l
 }
 
-// count counts an entry; of an event, its spelling of the list's topic.
+// count counts an entry.
 func (l *list) count(n *Entry, by int) {
 	if n.crowded() {
 		l.crowded += by
 	}
+	if n.Correction == nil {
+		l.events += by
+	}
+}
+
+// spell counts how an event spells the list's topic.
+func (l *list) spell(n *Entry, by int) {
 	if n.Correction != nil {
 		return
 	}
-	l.events += by
 	for _, t := range n.Topics {
 		if t.Topic == l.topic {
 			l.kept = t.Name

@@ -75,18 +75,38 @@ type spelling struct {
 // topics returns the topics of an event.
 func (s *Style) topics(e *event.Event, slug func(timeline.Topic) string) []*Topic {
 	all := make([]*Topic, 0, len(e.Tags)+len(e.Actors))
-	add := func(kind timeline.TopicKind, names []string) {
-		for _, name := range names {
-			known, ok := s.spellings.Load(spelling{kind, name})
-			if !ok {
-				t := timeline.Topic{Kind: kind, Key: event.Key(name)}
-				known, _ = s.spellings.LoadOrStore(spelling{kind, name}, &Topic{Topic: t, Name: name, Slug: slug(t)})
-			}
-			all = append(all, known.(*Topic))
+	find := func(make func(spelling) *Topic) {
+		for _, name := range e.Tags {
+			all = append(all, make(spelling{timeline.Tag, name}))
+		}
+		for _, name := range e.Actors {
+			all = append(all, make(spelling{timeline.Actor, name}))
 		}
 	}
-	add(timeline.Tag, e.Tags)
-	add(timeline.Actor, e.Actors)
+	known := true
+	s.spelt.RLock()
+	find(func(p spelling) *Topic {
+		t := s.spellings[p]
+		known = known && t != nil
+		return t
+	})
+	s.spelt.RUnlock()
+	if known {
+		return all
+	}
+	all = all[:0]
+	s.spelt.Lock()
+	defer s.spelt.Unlock()
+	if s.spellings == nil {
+		s.spellings = make(map[spelling]*Topic)
+	}
+	find(func(p spelling) *Topic {
+		if s.spellings[p] == nil {
+			t := timeline.Topic{Kind: p.kind, Key: event.Key(p.name)}
+			s.spellings[p] = &Topic{Topic: t, Name: p.name, Slug: slug(t)}
+		}
+		return s.spellings[p]
+	})
 	return all
 }
 
@@ -218,7 +238,8 @@ type Style struct {
 	Keep int
 
 	rendered  rendered
-	spellings sync.Map // of spelling to *Topic, all that there ever were
+	spelt     sync.RWMutex
+	spellings map[spelling]*Topic // all that there ever were
 }
 
 // Author is who publishes the site.
@@ -250,13 +271,24 @@ func (s *Style) TopicPage(kind timeline.TopicKind, slug string) string {
 // element that would lead to another folder, or be one of a page's files in a
 // static one, is made one that does not.
 func EventPath(id string) string {
+	odd := false
+	for p := range strings.SplitSeq(id, "/") {
+		odd = odd || oddElement(p)
+	}
+	if !odd {
+		return id
+	}
 	parts := strings.Split(id, "/")
 	for i, p := range parts {
-		if p == "" || p == "." || p == ".." || p == "index.html" || p == "feeds.opml" {
+		if oddElement(p) {
 			parts[i] = p + "~"
 		}
 	}
 	return strings.Join(parts, "/")
+}
+
+func oddElement(p string) bool {
+	return p == "" || p == "." || p == ".." || p == "index.html" || p == "feeds.opml"
 }
 
 // escapePath escapes each element of a path.

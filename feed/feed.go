@@ -228,18 +228,18 @@ func (s *Style) newFeed(l *list) *Feed {
 	if l.crowded > 0 {
 		f.fill(l.entries, nil)
 	} else {
-		f.fill(l.entries, &l.bounds)
+		f.fill(l.entries, l.bound)
 	}
 	return f
 }
 
 // fill puts all entries of a feed into it, in their order; the slice is the feed's
-// from then on. b are their bounds, where these are known and the feed shows
+// from then on. bound returns their bounds, where these are kept and the feed shows
 // all of the entries one by one; else nil.
-func (f *Feed) fill(all []*Entry, b *bounds) {
+func (f *Feed) fill(all []*Entry, bound func() *bounds) {
 	f.all = all
 	shown := f.all
-	if b == nil {
+	if bound == nil {
 		shown = f.style.gather(f.Path, f.all)
 	}
 	f.Entries = f.style.window(shown)
@@ -248,11 +248,11 @@ func (f *Feed) fill(all []*Entry, b *bounds) {
 		f.Updated = f.Entries[0].Updated
 	}
 	if len(f.Entries) < len(shown) && !f.style.NoArchives {
-		if b == nil {
+		if bound == nil {
 			fresh := newBounds(shown)
-			b = &fresh
+			bound = func() *bounds { return &fresh }
 		}
-		f.archives = b.names()
+		f.archives = bound().names()
 	}
 	f.Digest = f.digest()
 }
@@ -296,21 +296,24 @@ func (f *Feed) digest() string {
 
 // digest hashes what the entry's bytes are made from beside the Style.
 func (n *Entry) digest() (mark [sha256.Size]byte) {
-	h := sha256.New()
-	write(h, n.ID, n.Event.ID, n.Event.Revision, stamp(n.Published), stamp(n.Updated))
+	var room [512]byte // for most, so that it is made at once and of nothing else
+	b := appendTexts(room[:0], n.ID, n.Event.ID, n.Event.Revision, stamp(n.Published), stamp(n.Updated))
 	for _, t := range n.Topics {
-		write(h, t.Slug)
+		b = appendTexts(b, t.Slug)
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return sha256.Sum256(b)
 }
 
 // write writes texts so that no two lists of them give the same bytes.
-func write(h hash.Hash, texts ...string) {
-	var b []byte
+func write(h hash.Hash, texts ...string) { h.Write(appendTexts(nil, texts...)) }
+
+// appendTexts appends what write writes.
+func appendTexts(b []byte, texts ...string) []byte {
 	for _, t := range texts {
-		b = append(strconv.AppendInt(b[:0], int64(len(t)), 10), ':')
-		h.Write(append(b, t...))
+		b = append(strconv.AppendInt(b, int64(len(t)), 10), ':')
+		b = append(b, t...)
 	}
+	return b
 }
 
 // ParsePath cuts the address of a feed below /feeds/ into path and format.

@@ -154,13 +154,20 @@ func (s *Site) Update(u Update) {
 		delete(s.events, feed.EventPath(old))
 		s.moved[feed.EventPath(old)] = id
 	}
+	if len(s.events) == 0 {
+		s.events = make(map[string]*feed.Entry, len(u.Events))
+	}
+	topics := make(map[*feed.Topic]bool)
 	for _, e := range u.Events {
 		path := feed.EventPath(e.Event.ID)
 		s.events[path] = e
 		delete(s.moved, path)
 		for _, t := range e.Topics {
-			s.topic(t.Topic, t.Slug)
+			topics[t] = true
 		}
+	}
+	for t := range topics {
+		s.topic(t.Topic, t.Slug)
 	}
 	for t, slug := range u.Topics {
 		s.topic(t, slug)

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/config"
 	"tocsin/event"
@@ -457,14 +460,11 @@ func (w *wheel) load(ctx context.Context) error {
 		}
 	}
 	w.catalog = feed.NewCatalog(w.style, w.least, w.custom)
-	w.entries = make(map[string]*feed.Entry)
-	var entries []*feed.Entry
-	var events []*event.Event
-	for r := range l.Public() {
-		n := w.entry(l, r)
-		w.entries[r.EntryID] = n
-		entries = append(entries, n)
-		events = append(events, r.Event)
+	entries := w.makeEntries(l)
+	w.entries = make(map[string]*feed.Entry, len(entries))
+	events := make([]*event.Event, len(entries))
+	for i, n := range entries {
+		w.entries[n.ID], events[i] = n, n.Event
 	}
 	update := web.Update{Events: slices.Clone(entries), Moved: l.Moves(nil), Withdrawn: l.WithdrawnIDs(), Topics: l.Slugs(), Renamed: l.Renames()}
 	for _, c := range l.Corrections() {
@@ -550,6 +550,25 @@ func (w *wheel) recall(ctx context.Context, events []*event.Event) error {
 		}
 		w.alive()
 	})
+}
+
+// makeEntries makes the entries of all public events, on all cores.
+func (w *wheel) makeEntries(l *ledger.Ledger) []*feed.Entry {
+	records := slices.Collect(l.Public())
+	entries := make([]*feed.Entry, len(records))
+	const together = 1000
+	var making errgroup.Group
+	making.SetLimit(runtime.GOMAXPROCS(0))
+	for begin := 0; begin < len(records); begin += together {
+		making.Go(func() error {
+			for i := begin; i < min(begin+together, len(records)); i++ {
+				entries[i] = w.entry(l, records[i])
+			}
+			return nil
+		})
+	}
+	_ = making.Wait() // none fails
+	return entries
 }
 
 // entry makes the entry of an event.
