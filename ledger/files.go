@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -58,7 +60,8 @@ func NoteMarks[M ~[]byte](ctx context.Context, tx *sql.Tx, reader string, marks 
 		return fmt.Errorf("ledger: %w", err)
 	}
 	defer forget.Close()
-	for path, mark := range marks {
+	for _, path := range slices.Sorted(maps.Keys(marks)) {
+		mark := marks[path]
 		if !utf8.ValidString(path) {
 			continue // it is no text to PostgreSQL; the file is read at each start
 		}

@@ -8,11 +8,14 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"tocsin/timeline"
 )
 
 // Write writes all that Apply and SetFeed entered since Load or the last Write,
 // in the caller's transaction. When that has been committed, the caller calls
-// Written.
+// Written. Rows go in by their keys, so that many fill one page of the database after
+// the other.
 func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 	if l.failed != nil {
 		return fmt.Errorf("ledger: %w", l.failed)
@@ -33,10 +36,12 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	defer put.Close()
-	for _, r := range rows {
-		l.o.Progress()
-		if _, err := free.ExecContext(ctx, r.EntryID); err != nil {
-			return fmt.Errorf("ledger: %w", err)
+	if l.looked.IsZero() { // before a first look no id is taken
+		for _, r := range rows {
+			l.o.Progress()
+			if _, err := free.ExecContext(ctx, r.EntryID); err != nil {
+				return fmt.Errorf("ledger: %w", err)
+			}
 		}
 	}
 	for _, r := range rows {
@@ -71,8 +76,11 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	defer give.Close()
-	for t, slug := range l.given {
-		if _, err := give.ExecContext(ctx, t.Kind, t.Key, slug); err != nil {
+	topics := slices.SortedFunc(maps.Keys(l.given), func(a, b timeline.Topic) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
+	})
+	for _, t := range topics {
+		if _, err := give.ExecContext(ctx, t.Kind, t.Key, l.given[t]); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
@@ -120,8 +128,9 @@ func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	defer put.Close()
-	for path, v := range l.changedFeeds {
+	for _, path := range slices.Sorted(maps.Keys(l.changedFeeds)) {
 		l.o.Progress()
+		v := l.changedFeeds[path]
 		var emptied any
 		if !v.Emptied.IsZero() {
 			emptied = v.Emptied.UnixMicro()
