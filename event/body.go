@@ -3,6 +3,7 @@ package event
 import (
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 var (
@@ -18,19 +19,20 @@ var (
 // behind the last --- of a body; they repeat the front matter. Anything else
 // behind the --- keeps all of it.
 func stripTrailer(body string) string {
-	lines := strings.Split(body, "\n")
 	found := false
-	for i := len(lines) - 1; i >= 0; i-- {
-		l := strings.TrimSpace(lines[i])
+	for end := len(body); end >= 0; {
+		begin := strings.LastIndexByte(body[:end], '\n') + 1
+		l := strings.TrimSpace(body[begin:end])
 		switch {
 		case l == "":
 		case trailerLine.MatchString(l):
 			found = true
 		case found && rule.MatchString(l):
-			return strings.Join(lines[:i], "\n")
+			return body[:begin]
 		default:
 			return body
 		}
+		end = begin - 1
 	}
 	return body
 }
@@ -139,6 +141,19 @@ func nextFence(open, l string) string {
 	return open
 }
 
+// isSpaced says that nothing but single spaces stands between the words of s, which
+// neither begins nor ends with one.
+func isSpaced(s string) bool {
+	last := 'x'
+	for _, r := range s {
+		if r == ' ' && last == ' ' || r != ' ' && unicode.IsSpace(r) {
+			return false
+		}
+		last = r
+	}
+	return true
+}
+
 // canonicalBody makes spaces regular where Markdown gives them no meaning: at
 // the ends of lines, several between words, several blank lines. Code keeps
 // its own.
@@ -157,8 +172,9 @@ func canonicalBody(body string) string {
 			blank = b.Len() > 0
 			continue
 		case !strings.HasPrefix(l, "    ") && !strings.HasPrefix(l, "\t"):
-			text := strings.TrimLeft(l, " ")
-			l = l[:len(l)-len(text)] + strings.Join(strings.Fields(text), " ")
+			if text := strings.TrimLeft(l, " "); !isSpaced(text) {
+				l = l[:len(l)-len(text)] + strings.Join(strings.Fields(text), " ")
+			}
 		}
 		if blank {
 			b.WriteByte('\n')

@@ -1,6 +1,10 @@
 package event
 
-import "testing"
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
 
 func TestBody(t *testing.T) {
 	a := Source{"A", "https://a.example/x", "Post"}
@@ -94,5 +98,29 @@ func TestSourceLine(t *testing.T) {
 		if got := sourceLine(text); got != want {
 			t.Errorf("%s\n got %q\nwant %q", text, got, want)
 		}
+	}
+}
+
+// A line that is left alone is one whose words stand as they would be joined.
+func TestSpaced(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 3))
+	parts := []string{"a", "b", " ", "  ", "\t", "\v", "\u00a0", "\u0085", "\u2028", "\u3000", "\ufeff", "é", "\xff", "—"}
+	spaced := 0
+	for range 20_000 {
+		text := "a"
+		for range rnd.IntN(6) {
+			text += parts[rnd.IntN(len(parts))]
+		}
+		text = strings.TrimRight(text, " \t\r\n") // as lines are by then
+		is := strings.Join(strings.Fields(text), " ") == text
+		if isSpaced(text) != is {
+			t.Fatalf("isSpaced(%q) is %v", text, !is)
+		}
+		if is {
+			spaced++
+		}
+	}
+	if spaced < 1000 {
+		t.Errorf("only %d of the texts are spaced", spaced)
 	}
 }

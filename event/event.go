@@ -24,7 +24,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -208,53 +208,42 @@ const revisionVersion = "tocsin event 1"
 
 // Seal computes e's Revision from its other fields.
 func (e *Event) Seal() {
-	h := sha256.New()
-	write(h, revisionVersion)
+	b := appendText(make([]byte, 0, len(e.Body)+1024), revisionVersion)
 	for _, f := range Fields() {
-		e.writeField(h, f)
+		b = e.appendField(b, f)
 	}
-	write(h, fmt.Sprint(e.Draft))
-	e.Revision = hex.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(appendText(b, strconv.FormatBool(e.Draft)))
+	e.Revision = hex.EncodeToString(sum[:16])
 }
 
 func (e *Event) digest(f Field) [sha256.Size]byte {
-	h := sha256.New()
-	e.writeField(h, f)
-	return [sha256.Size]byte(h.Sum(nil))
+	return sha256.Sum256(e.appendField(nil, f))
 }
 
-// writeField writes a field so that no two values give the same bytes.
-func (e *Event) writeField(h hash.Hash, f Field) {
+// appendField appends a field so that no two values give the same bytes.
+func (e *Event) appendField(b []byte, f Field) []byte {
 	switch v := e.Value(f).(type) {
 	case string:
-		write(h, v)
+		b = appendText(b, v)
 	case int:
-		write(h, fmt.Sprint(v))
+		b = appendText(b, strconv.Itoa(v))
 	case []string:
-		writeLen(h, len(v))
+		b = appendLen(b, len(v))
 		for _, s := range v {
-			write(h, s)
+			b = appendText(b, s)
 		}
 	case []Source:
-		writeLen(h, len(v))
+		b = appendLen(b, len(v))
 		for _, s := range v {
-			write(h, s.Title)
-			write(h, s.URL)
-			write(h, s.Note)
+			b = appendText(appendText(appendText(b, s.Title), s.URL), s.Note)
 		}
 	}
+	return b
 }
 
-func write(h hash.Hash, s string) {
-	writeLen(h, len(s))
-	h.Write([]byte(s))
-}
+func appendText(b []byte, s string) []byte { return append(appendLen(b, len(s)), s...) }
 
-func writeLen(h hash.Hash, n int) {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(n))
-	h.Write(b[:])
-}
+func appendLen(b []byte, n int) []byte { return binary.BigEndian.AppendUint64(b, uint64(n)) }
 
 // Error is a fault in a file, or in one line of it.
 type Error struct {

@@ -6,6 +6,7 @@ import (
 	"html"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -23,21 +24,50 @@ func (e *Event) Summary(limit int) string {
 	if e.IsLight() {
 		panic("event: a light event has no summary")
 	}
-	// Only the beginning is parsed: markup is rarely as long as its text. The
-	// address of a link may stand at the end, however short the first paragraph.
-	size := len(e.Body)
-	if !strings.Contains(e.Body, "]:") {
-		size = min(size, 2*limit)
-	}
 	most := min(len(e.Body), 8*limit+1024)
+	text, ok := plainParagraph(e.Body)
+	if !ok || len(text) > most {
+		text = parsedParagraph(e.Body, 2*limit, most)
+	}
+	return Cut(line(text), limit)
+}
+
+// parsedParagraph returns the text of the first block that has any, as Markdown. Only
+// the beginning is parsed, the first size bytes and then more up to most: markup is
+// rarely as long as its text.
+func parsedParagraph(body string, size, most int) string {
+	if strings.Contains(body, "]:") {
+		size = most // the address of a link may stand at the end
+	}
 	for {
 		size = min(size, most)
-		text, whole := firstText([]byte(strings.ToValidUTF8(e.Body[:size], "")))
+		text, whole := firstText([]byte(strings.ToValidUTF8(body[:size], "")))
 		if whole || size == most {
-			return Cut(line(text), limit)
+			return text
 		}
 		size *= 4
 	}
+}
+
+// plainParagraph returns the first paragraph of a body where that stands at its
+// beginning and nothing in it is markup, as in most bodies: to parse it would take a
+// hundred times as long.
+func plainParagraph(body string) (text string, ok bool) {
+	begins := true // a line
+	for i := range len(body) {
+		c := body[i]
+		switch {
+		case c == '\n' && begins && i > 0:
+			text = body[:i-1]
+			return text, strings.TrimSpace(text) != ""
+		case begins && !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf):
+			return "", false
+		case c == '\\', c == '&', c == '*', c == '_', c == '[', c == '<', c == '`':
+			return "", false
+		}
+		begins = c == '\n'
+	}
+	return body, strings.TrimSpace(body) != ""
 }
 
 // firstText returns the text of the first block that has any. whole says that

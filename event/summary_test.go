@@ -105,3 +105,27 @@ func TestSummary(t *testing.T) {
 		}
 	}
 }
+
+// What is taken for plain text is what Markdown makes of it.
+func FuzzSummary(f *testing.F) {
+	for _, seed := range []string{
+		"One two\nthree.\n\nFour.", "One", "One  \ntwo", "One\n- two", "One\n===\ntwo", "One\n1. two", "One\n> two", "One\n    two", "One\n# two",
+		"\u00a0\n\nTwo", "\u3000One", "Ein Stück “Text” – mehr.", "One\n\n\n", "\n\nOne", "One\u2028two\u0085three", "One: http://a.example/ ~~two~~ | three\n|---|---|", "One &amp; two", "e\u0301",
+		"One _two_", "One *two*", "One `two`", "One \\* two", "One <b>two</b>", "One [two](b)", "One [two]\n\n[two]: b", "One \x00\x0b\x0c two", "One\rtwo\r\rthree", "One\r\n\r\ntwo", "One  \rtwo", "a\n\x0b\n\nb",
+		"a" + strings.Repeat("\ufeff", 2000) + "b",
+		strings.Repeat("One two. ", 500), strings.Repeat("One two. ", 70) + "\n\nThree", "One (two) {three} \"four\" 'five' $six$ ^seven^ #eight !nine @ten",
+	} {
+		f.Add(seed, 300)
+		f.Add(seed, 20)
+	}
+	f.Fuzz(func(t *testing.T, body string, limit int) {
+		if limit < 2 || limit > 1000 || len(body) > 20_000 || !utf8.ValidString(body) {
+			return
+		}
+		most := min(len(body), 8*limit+1024)
+		want := Cut(line(parsedParagraph(body, 2*limit, most)), limit)
+		if got := (&Event{Body: body}).Summary(limit); got != want {
+			t.Errorf("%q to %d\n got %q\nwant %q", body, limit, got, want)
+		}
+	})
+}

@@ -2,7 +2,6 @@ package event
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -127,7 +126,6 @@ func (e *Event) textMark(f Field) uint64 {
 	case e.IsLight():
 		return e.kept.sources
 	}
-	h := sha256.New()
-	e.writeField(h, f)
-	return binary.BigEndian.Uint64(h.Sum(nil))
+	sum := e.digest(f)
+	return binary.BigEndian.Uint64(sum[:])
 }

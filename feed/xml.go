@@ -55,6 +55,8 @@ func escape(b []byte, text string) []byte {
 		c, size := text[i], 1
 		instead := ""
 		switch {
+		case '>' < c && c < utf8.RuneSelf, c == ' ', '\'' < c && c < '<':
+			// As nearly every byte.
 		case c == '"':
 			instead = "&#34;"
 		case c == '\'':
