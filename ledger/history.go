@@ -130,14 +130,13 @@ func (l *Ledger) loadHistory(ctx context.Context, db Querier) error {
 // those corrections among it that are not known yet.
 func (l *Ledger) loadPast(ctx context.Context, db Querier, which string, args ...any) error {
 	histories := make(map[string][]timeline.Past)
-	last := l.pastSeq
-	err := Each(ctx, db, `SELECT seq, entry_id, at, kind, edits, coalesce(correction, ''), coalesce(updated, 0), coalesce(crowd, 0),
+	err := Each(ctx, db, `SELECT entry_id, at, kind, edits, coalesce(correction, ''), coalesce(updated, 0), coalesce(crowd, 0),
 		coalesce(event, ''), coalesce(before, '') FROM history WHERE `+which+` ORDER BY seq`, args, func(scan func(...any) error) error {
 		var entryID, edits, correction, is, was string
 		var p timeline.Past
-		var seq, at, updated int64
+		var at, updated int64
 		var crowd bool
-		if err := scan(&seq, &entryID, &at, &p.Kind, &edits, &correction, &updated, &crowd, &is, &was); err != nil {
+		if err := scan(&entryID, &at, &p.Kind, &edits, &correction, &updated, &crowd, &is, &was); err != nil {
 			return err
 		}
 		corrupt := func(err error) error {
@@ -148,8 +147,7 @@ func (l *Ledger) loadPast(ctx context.Context, db Querier, which string, args ..
 			return corrupt(err)
 		}
 		histories[entryID] = append(histories[entryID], p)
-		last = max(last, seq)
-		if correction == "" || seq <= l.pastSeq {
+		if correction == "" || l.taken[correction] {
 			return nil
 		}
 		c := &Correction{EntryID: correction, Past: p, Updated: fromMicro(updated), Crowd: crowd}
@@ -169,7 +167,6 @@ func (l *Ledger) loadPast(ctx context.Context, db Querier, which string, args ..
 		}
 		return nil
 	})
-	l.pastSeq = last
 	for entryID, h := range histories {
 		if r := l.entries[entryID]; r != nil {
 			r.History = h[max(0, len(h)-keptPast):]

@@ -102,7 +102,6 @@ type Ledger struct {
 	turn   int64 // the last transaction that is in here, where it is shared
 
 	corrections []*Correction   // the oldest first
-	pastSeq     int64           // the last row of the table history that was read
 	taken       map[string]bool // entry ids of corrections, and of what this process minted
 
 	// Rows to be written.

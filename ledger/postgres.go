@@ -99,6 +99,12 @@ func parseURL(store string) (*pgxpool.Config, error) {
 // worth trying again.
 var ErrAway = errors.New("PostgreSQL is away")
 
+// Away reports whether an error of the state, or of what is done in its database, is one
+// that passes when PostgreSQL is back.
+func (s *Store) Away(err error) bool {
+	return err != nil && s.postgres != nil && (errors.Is(err, ErrAway) || away(err))
+}
+
 // away reports whether an error is one that passes when PostgreSQL is back.
 func away(err error) bool {
 	var refused *pgconn.PgError
@@ -199,9 +205,7 @@ func (s *Store) migratePostgres(ctx context.Context, as opening) error {
 		return s.fault(err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	// One after the other: several may be started at once. It is not the lock of who
-	// leads, which they do not wait for.
-	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtext('tocsin schema'), hashtext(current_schema()))`); err != nil {
+	if err := lockTables(ctx, tx); err != nil {
 		return s.fault(err)
 	}
 	from, err := versionPostgres(ctx, tx)
@@ -249,6 +253,22 @@ func (s *Store) migratePostgres(ctx context.Context, as opening) error {
 		return s.fault(err)
 	}
 	return nil
+}
+
+// lockTables has a transaction be the only one that makes tables: several processes may
+// be started at once. It is not the lock of who leads, which they do not wait for.
+func lockTables(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtext('tocsin schema'), hashtext(current_schema()))`)
+	return err
+}
+
+// Tables runs f, which makes tables in transactions of its own, while no other process
+// does.
+func (s *Store) Tables(ctx context.Context, f func() error) error {
+	if s.postgres == nil {
+		return f()
+	}
+	return s.transact(ctx, func(tx *sql.Tx) error { return lockTables(ctx, tx) }, func(*sql.Tx) error { return f() })
 }
 
 // explainPostgres says what to do about what keeps tables from being made.

@@ -38,22 +38,22 @@ type metrics struct {
 	registry *prometheus.Registry
 	running  atomic.Pointer[running]
 
-	events, feeds, faults, held    prometheus.Gauge
-	turns                          *prometheus.CounterVec
-	turnTime                       prometheus.Observer
-	turnLast                       prometheus.Gauge
-	turnFailing                    prometheus.Gauge
-	changes                        *prometheus.CounterVec
-	noticed                        *prometheus.CounterVec
-	attempts                       *prometheus.CounterVec
-	attemptTime                    *prometheus.HistogramVec
-	requests                       *prometheus.CounterVec
-	requestTime                    *prometheus.HistogramVec
-	rendered, renderedBytes        *prometheus.CounterVec
-	kept                           prometheus.Counter
-	bucketRequests                 *prometheus.CounterVec
-	reloads                        *prometheus.CounterVec
-	reloadSuccessful, reloadedLast prometheus.Gauge
+	events, feeds, faults, held, behind prometheus.Gauge
+	turns                               *prometheus.CounterVec
+	turnTime                            prometheus.Observer
+	turnLast                            prometheus.Gauge
+	turnFailing                         prometheus.Gauge
+	changes                             *prometheus.CounterVec
+	noticed                             *prometheus.CounterVec
+	attempts                            *prometheus.CounterVec
+	attemptTime                         *prometheus.HistogramVec
+	requests                            *prometheus.CounterVec
+	requestTime                         *prometheus.HistogramVec
+	rendered, renderedBytes             *prometheus.CounterVec
+	kept                                prometheus.Counter
+	bucketRequests                      *prometheus.CounterVec
+	reloads                             *prometheus.CounterVec
+	reloadSuccessful, reloadedLast      prometheus.Gauge
 }
 
 // running is what the metrics look at: the daemon as it is configured now.
@@ -69,6 +69,7 @@ type running struct {
 // What Collect finds out.
 var (
 	readyDesc     = desc("ready", "Whether /readyz answers 200.")
+	leadsDesc     = desc("leads", "Whether this process is the one that turns changes of the folder into what is told; always, where it shares its state with none.")
 	watchDesc     = desc("watch_state", "1 for the state of the watcher, 0 for the others.", "state")
 	clockDesc     = desc("clock_jumped", "Whether the machine's clock jumped and is not believed yet.")
 	waitingDesc   = desc("deliveries_waiting", "Deliveries that wait for their attempt or for another.", "sink")
@@ -133,6 +134,7 @@ func newMetrics() *metrics {
 	m.feeds = gauge("feeds", "Feeds that are served, those without events too.")
 	m.faults = gauge("file_faults", "Faults of event files, such as one that does not parse; their last good version stands.")
 	m.held = gauge("withdrawals_held", "Events whose withdrawal is held, as most are gone at once.")
+	m.behind = gauge("events_behind", "Events of which this process's checkout has what the state left behind; it leads, and waits for them.")
 	m.turns = counters("turns_total", "Looks at the folder, by what came of them: done, unsettled (goes on after a settle time) or failed.", "result")
 	m.turnTime = times("turn_duration_seconds", "How long looking, comparing, committing and publishing took.", []float64{.001, .005, .025, .1, .5, 2, 10, 60}).WithLabelValues()
 	m.turnLast = gauge("turn_last_success_timestamp_seconds", "When the last turn was done.")
@@ -204,7 +206,7 @@ func (m *metrics) follow(r running) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readyDesc, watchDesc, clockDesc, waitingDesc, heldDesc, failedDesc, oldestDesc, downDesc, goneDesc, bucketDesc, behindDesc, stateDesc, stateFreeDesc} {
+	for _, d := range []*prometheus.Desc{readyDesc, leadsDesc, watchDesc, clockDesc, waitingDesc, heldDesc, failedDesc, oldestDesc, downDesc, goneDesc, bucketDesc, behindDesc, stateDesc, stateFreeDesc} {
 		ch <- d
 	}
 }
@@ -223,6 +225,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
 	is(readyDesc, number(r.ready() == nil))
+	is(leadsDesc, number(r.store.Leads()))
 	is(clockDesc, number(r.jumped()))
 	now := r.state()
 	for _, s := range watchStates {
@@ -309,7 +312,7 @@ func (m *metrics) turned(took time.Duration, again bool, err error) {
 }
 
 // published notes what there is.
-func (m *metrics) published(events, feeds, faults, held int) {
+func (m *metrics) published(events, feeds, faults, held, behind int) {
 	if m == nil {
 		return
 	}
@@ -317,6 +320,7 @@ func (m *metrics) published(events, feeds, faults, held int) {
 	m.feeds.Set(float64(feeds))
 	m.faults.Set(float64(faults))
 	m.held.Set(float64(held))
+	m.behind.Set(float64(behind))
 }
 
 // committed notes changes that are told.

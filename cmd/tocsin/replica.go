@@ -36,6 +36,7 @@ type replica struct {
 	compared bool        // with the ledger, for the first time
 	unlike   map[string]*feed.Feed
 	warned   bool
+	again    bool // the folder has to be looked at, as a turn was given up
 }
 
 func newReplica(s *ledger.Store, dir string, patience time.Duration) replica {
@@ -79,7 +80,7 @@ func (w *wheel) attend(ctx context.Context) (turn bool, err error) {
 		if news || w.owed {
 			err = w.put(ctx, update)
 		}
-		return false, err
+		return w.again && err == nil, err
 	}
 	// Nothing is written by another from here on.
 	if err := w.resume(ctx); err != nil {
@@ -128,7 +129,7 @@ func (w *wheel) catchUp(ctx context.Context) (update web.Update, news bool, err 
 	case what == nil:
 		return update, false, nil
 	}
-	now := w.now()
+	now := time.Now()
 	for _, t := range what.Told {
 		for _, r := range []*ledger.Record{t.Before, t.After} {
 			if r != nil {
@@ -136,7 +137,7 @@ func (w *wheel) catchUp(ctx context.Context) (update web.Update, news bool, err 
 			}
 		}
 	}
-	update, _ = w.enter(what.Told, what.Corrections, now)
+	update, _ = w.enter(what.Told, what.Corrections, w.now())
 	w.site.Update(update)
 	w.log.Debug("followed", "events", len(what.Told), "feeds", len(update.Feeds))
 	w.count()
@@ -189,7 +190,7 @@ func (w *wheel) looked(ctx context.Context, ids []string) error {
 	if w.lag == nil {
 		return nil
 	}
-	now := w.now()
+	now := time.Now()
 	if w.compared {
 		for _, id := range ids {
 			w.lag.Looked(id, w.timeline.Event(id), w.ledger.Told(id), now)
@@ -210,7 +211,7 @@ func (w *wheel) looked(ctx context.Context, ids []string) error {
 // compareAll compares the folder with a ledger that was not followed: wherever they
 // differ, the folder may be behind.
 func (w *wheel) compareAll() {
-	now := w.now()
+	now := time.Now()
 	for id := range w.timeline.IDs() {
 		w.lag.Followed(id, w.timeline.Event(id), w.ledger.Told(id), now)
 	}
@@ -225,7 +226,7 @@ func (w *wheel) ahead(ctx context.Context) ([]string, error) {
 	if w.lag == nil || w.lag.Len() == 0 {
 		return ids, nil
 	}
-	now := w.now()
+	now := time.Now()
 	lag := 0
 	var failed error
 	ids = slices.DeleteFunc(ids, func(id string) bool {
@@ -243,13 +244,21 @@ func (w *wheel) ahead(ctx context.Context) ([]string, error) {
 	return ids, failed
 }
 
+// behind is how many events lag, where this process leads.
+func (w *wheel) behind() int {
+	if w.lag == nil || !w.leads {
+		return 0
+	}
+	return w.lag.Len()
+}
+
 // lagged has those events compared again that lag no longer.
 func (w *wheel) lagged() bool {
 	if w.lag == nil {
 		return false
 	}
 	due := w.lag.Due()
-	if due.IsZero() || w.now().Before(due) {
+	if due.IsZero() || time.Now().Before(due) {
 		return false
 	}
 	for id := range w.lag.All() {

@@ -70,21 +70,30 @@ func serve(ctx context.Context, t *terminal, args []string) error {
 	return err
 }
 
-// openStore opens the daemon's store. PostgreSQL that is away is waited for, and systemd
-// and the log are told so.
-func openStore(ctx context.Context, store string, system *supervisor, log *slog.Logger) (*ledger.Store, error) {
+// openStore opens the daemon's store.
+func openStore(ctx context.Context, store string, system *supervisor, log *slog.Logger) (s *ledger.Store, err error) {
+	err = awaitStore(ctx, system, log, func() (away bool, err error) {
+		s, err = ledger.Join(ctx, store)
+		return errors.Is(err, ledger.ErrAway), err
+	})
+	return s, err
+}
+
+// awaitStore tries to begin. PostgreSQL that is away is waited for, and systemd and the
+// log are told so.
+func awaitStore(ctx context.Context, system *supervisor, log *slog.Logger, try func() (away bool, err error)) error {
 	var said said
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
-		s, err := ledger.Join(ctx, store)
-		if !errors.Is(err, ledger.ErrAway) || ctx.Err() != nil {
-			return s, err
+		away, err := try()
+		if !away || ctx.Err() != nil {
+			return err
 		}
 		if said.news(err.Error()) {
 			log.Warn("the start waits for PostgreSQL", "err", err)
 		}
 		system.status("waiting for PostgreSQL: " + err.Error())
 		if !system.rest(ctx, pause) {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
@@ -94,7 +103,11 @@ func (d *daemon) serve(ctx context.Context, c *config.Config) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	first, err := d.first(ctx, c)
+	var first *generation
+	err := awaitStore(ctx, d.system, d.log, func() (away bool, err error) {
+		first, err = d.first(ctx, c)
+		return d.store.Away(err), err
+	})
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,7 @@ type wheel struct {
 	unread  chan func(context.Context) error // what fetches the texts that load has left
 
 	turned  atomic.Bool                 // the first turn is done
+	serving atomic.Bool                 // there is something to serve, and it is served
 	held    atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
 	noted   bool                        // the store may hold one, or had one accepted
 	cried   time.Time                   // when that was last logged
@@ -144,13 +145,16 @@ func (w *wheel) follow(before *wheel) {
 }
 
 // run turns a wheel that is loaded at each hint until ctx ends; the first hint is
-// the watcher's own, at its start. What fails is tried again, with everything. serve
+// the watcher's own, at its start. What fails is tried again, with everything. served
 // is called once, as soon as there is something to serve: after the first turn,
 // or before it where that fails, or the folder is lost, and an earlier run has left
 // what to serve.
-func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bool, serve func()) {
+func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bool, served func()) {
 	known := !w.ledger.First()
-	serve = sync.OnceFunc(serve)
+	serve := sync.OnceFunc(func() {
+		w.serving.Store(true)
+		served()
+	})
 	if known && (lost() || !w.store.Leads()) {
 		serve() // no hint comes before the folder is back, and who follows needs none
 	}
@@ -186,6 +190,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			if !turn {
 				continue
 			}
+			where.All, w.again = w.again, false
 		case <-beat.C:
 			w.alive()
 			w.status(ctx)
@@ -202,6 +207,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			return
 		}
 		failed := time.Duration(0) // how long to wait after a failed turn
+		ceded := false             // another process leads, and turns for this one
 		for {
 			began := time.Now()
 			again, err := w.turn(ctx, where)
@@ -213,7 +219,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			wait := w.settle
 			switch {
 			case errors.Is(err, ledger.ErrLocked):
-				wait = 0 // attend finds out
+				wait, ceded = 0, true // attend finds out
 			case err != nil:
 				failed = min(max(2*failed, time.Second), 30*time.Second)
 				wait = failed
@@ -243,14 +249,18 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			default:
 			}
 		}
-		if known = known || w.leads; !known {
-			continue // there is nothing to serve before the one that leads has looked
+		if ceded {
+			w.again = true
+			continue
 		}
 		first := !w.turned.Load()
 		if w.held.Load() == nil {
 			w.turned.Store(true)
 		}
-		serve()
+		// Who follows has nothing to serve before the one that leads has looked.
+		if known = known || w.leads; known {
+			serve()
+		}
 		if first {
 			debug.FreeOSMemory() // what reading everything took is not needed again
 		}
@@ -772,7 +782,7 @@ func (w *wheel) count() {
 		held = h.Gone
 	}
 	if w.catalog != nil { // the ledger could be read
-		w.metrics.published(w.catalog.Len(), w.site.Feeds(), len(w.faults), held)
+		w.metrics.published(w.catalog.Len(), w.site.Feeds(), len(w.faults), held, w.behind())
 	}
 }
 
@@ -810,8 +820,8 @@ func (w *wheel) ready(s watch.State) error {
 		return errHeld(held)
 	case failing != nil:
 		return fmt.Errorf("the last turn failed: %s; what was published is served", *failing)
-	case !w.turned.Load() && !w.store.Leads():
-		return errors.New("the process that leads has not looked at the events folder yet, or this one has not")
+	case w.turned.Load() && !w.serving.Load():
+		return errors.New("the process that leads has not looked at the events folder yet")
 	case !w.turned.Load():
 		return errors.New("the first look at the events folder is not done yet")
 	case w.keeper != nil:

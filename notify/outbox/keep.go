@@ -26,7 +26,7 @@ func (o *Outbox) recover(ctx context.Context) error {
 		if o.store.Shared() {
 			which, args = lastBy+` = $1 OR `+o.store.Dead(lastBy), []any{o.client.ID()}
 		}
-		if err := revive(ctx, tx, which, args...); err != nil {
+		if _, err := revive(ctx, tx, which, args...); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM river_leader WHERE leader_id = $1 OR `+o.store.Dead("leader_id"), o.client.ID()); err != nil {
@@ -48,11 +48,15 @@ func (o *Outbox) recover(ctx context.Context) error {
 // lastBy is the process that works on a job, in PostgreSQL.
 const lastBy = `attempted_by[array_upper(attempted_by, 1)]`
 
-// revive puts the jobs back that are worked on and of which which is true.
-func revive(ctx context.Context, tx *sql.Tx, which string, args ...any) error {
-	_, err := tx.ExecContext(ctx, `UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
+// revive puts the jobs back that are worked on and of which which is true, and returns
+// how many.
+func revive(ctx context.Context, tx *sql.Tx, which string, args ...any) (int64, error) {
+	r, err := tx.ExecContext(ctx, `UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
 		WHERE state = 'running' AND (`+which+`)`, args...)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
 }
 
 // alone reports whether no other process shares the queue.
@@ -94,16 +98,21 @@ func (o *Outbox) attend(ctx context.Context) error {
 		if !before[who] {
 			continue
 		}
-		err := o.store.Share(ctx, "", func(tx *sql.Tx) error {
+		var jobs int64
+		err := o.store.Share(ctx, "", func(tx *sql.Tx) (err error) {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM river_leader WHERE leader_id = $1 AND `+o.store.Dead("leader_id"), who); err != nil {
 				return err
 			}
-			return revive(ctx, tx, lastBy+` = $1 AND `+o.store.Dead(lastBy), who)
+			jobs, err = revive(ctx, tx, lastBy+` = $1 AND `+o.store.Dead(lastBy), who)
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		o.log.InfoContext(ctx, "what a process that ended was sending is sent by another", "process", who)
+		if jobs == 0 {
+			continue
+		}
+		o.log.InfoContext(ctx, "what a process that ended was sending is sent by another", "messages", jobs)
 		for _, s := range o.given {
 			o.Wake(s.Name)
 		}

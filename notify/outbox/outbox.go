@@ -255,7 +255,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, o.stop)
 	defer stop()
 	if len(o.sinks) > 0 {
-		if err := o.client.Start(ctx); err != nil {
+		if err := o.begun(ctx, "sending", o.client.Start); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -264,7 +264,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 		defer func() { <-o.client.Stopped() }()
 	}
 	if o.pages != nil {
-		if err := o.pages.Start(ctx); err != nil && ctx.Err() == nil {
+		if err := o.begun(ctx, "showing the queue", o.pages.Start); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("outbox: the pages about the queue: %w", err)
 		}
 	}
@@ -273,6 +273,24 @@ func (o *Outbox) Run(ctx context.Context) error {
 	o.tidy(ctx)
 	own.Wait()
 	return nil
+}
+
+// begun begins to do what, once PostgreSQL lets it.
+func (o *Outbox) begun(ctx context.Context, what string, start func(context.Context) error) error {
+	for said := false; ; said = true {
+		err := start(ctx)
+		if !o.store.Away(err) {
+			return err
+		}
+		if !said {
+			o.log.WarnContext(ctx, what+" waits for PostgreSQL", "err", err)
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // stop says that nothing is to be begun any more.

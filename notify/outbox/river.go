@@ -1,11 +1,13 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"strings"
@@ -75,10 +77,14 @@ func (o *Outbox) openRiver(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := o.leaveNewer(ctx, m); err != nil {
-		return nil, err
-	}
-	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+	err = o.store.Tables(ctx, func() error {
+		if err := o.leaveNewer(ctx, m); err != nil {
+			return err
+		}
+		_, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	config := &river.Config{
@@ -143,6 +149,9 @@ func (o *Outbox) leaveNewer(ctx context.Context, m *rivermigrate.Migrator[*sql.T
 		return nil
 	case err != nil || made <= known:
 		return err
+	}
+	if alone, err := o.alone(ctx); err != nil || !alone {
+		return cmp.Or(err, fmt.Errorf("the queue's tables are those of a newer version (%d, this one knows %d), which others work with; install that", made, known))
 	}
 	o.log.WarnContext(ctx, "the queue's tables are those of a newer version and are made anew", "version", made, "known", known)
 	return o.dropRiver(ctx)
