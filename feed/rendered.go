@@ -96,6 +96,14 @@ func (n *Entry) text(p part, make func() (string, error)) (string, error) {
 	return v.text, err
 }
 
+// Encode makes what Render needs of the entry, to have it at hand then (Style.Keep), and
+// returns how many bytes that is about. It is called ahead where there is time; an error
+// is Render's to return.
+func (n *Entry) Encode(format Format) (bytes int) {
+	b, _ := n.encoded(format)
+	return 2 * len(b) // with its parts
+}
+
 // encoded is the entry in a format.
 func (n *Entry) encoded(format Format) ([]byte, error) {
 	v, err := n.style.rendered.get(n, part(format), func() (piece, error) {

@@ -415,7 +415,10 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		ping = w.ping(changed, now)
 	}
 	w.alive()
-	if err := w.commit(ctx, planned, ping); err != nil {
+	stop := w.meanwhile(update.Events)
+	err = w.commit(ctx, planned, ping)
+	stop()
+	if err != nil {
 		w.ledger = nil // it is ahead of the store now
 		return nil, err
 	}
