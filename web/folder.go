@@ -21,7 +21,8 @@ import (
 type Folder struct {
 	Dir string
 
-	now func() time.Time // nil: time.Now; replaced by tests
+	listed map[string][]string // by folder the names that Look found, but not of pages
+	now    func() time.Time    // nil: time.Now; replaced by tests
 }
 
 // Look implements Place. It takes away the temporary files that a killed process has
@@ -31,8 +32,21 @@ func (d *Folder) Look(context.Context) error {
 	if d.now != nil {
 		now = d.now()
 	}
+	d.listed = make(map[string][]string)
 	sweep := func(p string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || !strings.HasPrefix(e.Name(), temporary) {
+		if err != nil || e.IsDir() {
+			return nil
+		}
+		if !strings.HasPrefix(e.Name(), temporary) {
+			if folder, err := filepath.Rel(d.Dir, filepath.Dir(p)); err == nil {
+				folder = filepath.ToSlash(folder)
+				switch {
+				case folder == ".":
+					d.listed[""] = append(d.listed[""], e.Name())
+				case folder == "feeds" || strings.HasPrefix(folder, "feeds/"):
+					d.listed[folder] = append(d.listed[folder], e.Name())
+				}
+			}
 			return nil
 		}
 		// Its modification time may be a feed's already.
@@ -61,16 +75,7 @@ func (d *Folder) Has(name string, modified time.Time) bool {
 }
 
 // Names implements Place.
-func (d *Folder) Names(folder string) []string {
-	there, _ := os.ReadDir(d.full(folder))
-	var names []string
-	for _, e := range there {
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), temporary) {
-			names = append(names, e.Name())
-		}
-	}
-	return names
-}
+func (d *Folder) Names(folder string) []string { return d.listed[folder] }
 
 // Parallel implements Place.
 func (d *Folder) Parallel() int { return runtime.GOMAXPROCS(0) }
@@ -89,13 +94,15 @@ func (d *Folder) Remove(_ context.Context, name string) error {
 // Put implements Place. What has no time leaves the file its own.
 func (d *Folder) Put(_ context.Context, f File) error {
 	full := d.full(f.Name)
-	if old, err := os.ReadFile(full); err == nil && bytes.Equal(old, f.Body) {
-		if !f.Modified.IsZero() {
-			if err := os.Chtimes(full, f.Modified, f.Modified); err != nil {
-				return fmt.Errorf("static folder: %w", err)
+	if !f.New {
+		if old, err := os.ReadFile(full); err == nil && bytes.Equal(old, f.Body) {
+			if !f.Modified.IsZero() {
+				if err := os.Chtimes(full, f.Modified, f.Modified); err != nil {
+					return fmt.Errorf("static folder: %w", err)
+				}
 			}
+			return nil
 		}
-		return nil
 	}
 	if err := writeFile(full, f.Body, f.Modified); err != nil {
 		return fmt.Errorf("static folder: %w", err)

@@ -170,8 +170,15 @@ func TestFolderWritesWhatDiffers(t *testing.T) {
 			t.Errorf("%s was written again", name)
 		}
 	}
-	s.put(d, s.set("other", "Other", "tags: [Other]", "Other", at.Add(time.Hour)))
+	u := s.set("other", "Other", "tags: [Other]", "Other", at.Add(time.Hour))
+	s.put(d, u)
 	after := tree(t, d.Dir)
+	s.write(d, u, false)
+	for name, fi := range tree(t, d.Dir) {
+		if !os.SameFile(fi, after[name]) {
+			t.Errorf("%s was written again with the same update", name)
+		}
+	}
 	for name, changed := range map[string]bool{
 		"feeds/all.atom": true, "index.html": true, "feeds/tags/supreme-court.atom": false, "tags/supreme-court/index.html": false,
 		"events/2025/raid/index.html": false, "style.css": false,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -45,6 +46,8 @@ type File struct {
 	MediaType, CacheControl string
 	// Modified is the time at which a feed's bytes changed; zero for what has none.
 	Modified time.Time
+	// New says that Look has found no file of this name.
+	New bool
 }
 
 // Edition is what is to be published together: feeds as they are at one moment, and
@@ -134,6 +137,9 @@ func (p *Publisher) Write(ctx context.Context, e *Edition) error {
 		for _, path := range of {
 			w.elsewhere[path] = true
 		}
+	}
+	if e.all {
+		w.there = w.names()
 	}
 	documents := slices.Sorted(maps.Keys(w.documents()))
 	feeds := slices.SortedFunc(maps.Values(e.feeds), func(a, b *feed.Feed) int { return strings.Compare(a.Path, b.Path) })
@@ -234,6 +240,7 @@ type writing struct {
 	e         *Edition
 	former    map[string][]string // the paths that a feed had before, by its own
 	elsewhere map[string]bool     // paths that lead to another feed
+	there     map[string]bool     // the files of feeds that Look has found; nil where it has not looked
 	steps     int
 
 	mu    sync.Mutex                        // guards what follows
@@ -241,6 +248,23 @@ type writing struct {
 	stale []string                          // files of feeds that are no more
 	gone  []func(ctx context.Context) error // what takes away documents that are no more
 	is    map[string]map[string]bool        // the files of archives that are not stale, by the feed's path
+}
+
+// names returns the files in the folders that have feeds.
+func (w *writing) names() map[string]bool {
+	there := make(map[string]bool)
+	folders := map[string]bool{"feeds": true}
+	for _, f := range w.e.feeds {
+		for _, p := range append([]string{f.Path}, w.former[f.Path]...) {
+			folders[path.Dir(feed.File(p, feed.Atom))] = true
+		}
+	}
+	for folder := range folders {
+		for _, name := range w.p.Place.Names(folder) {
+			there[folder+"/"+name] = true
+		}
+	}
+	return there
 }
 
 // documents returns the paths of all documents of the edition.
@@ -375,20 +399,21 @@ func (w *writing) feed(ctx context.Context, f *feed.Feed, path string) error {
 	for _, format := range feed.Formats() {
 		name := feed.File(path, format)
 		if !w.p.Site.serves(format) {
-			if w.e.all { // it may have been served before
+			if w.there[name] { // it was served before
 				w.drop(name)
 			}
 			continue
 		}
+		missing := w.e.all && !w.there[name]
 		// At another path the file may be another feed's, of the same time.
-		if path == f.Path && w.p.Place.Has(name, f.Modified) {
+		if path == f.Path && !missing && w.p.Place.Has(name, f.Modified) {
 			continue
 		}
 		body, err := f.Render(format)
 		if err != nil {
 			return err
 		}
-		err = w.p.Place.Put(ctx, File{Name: name, Body: body, MediaType: format.MediaType(), CacheControl: feedCache, Modified: f.Modified})
+		err = w.p.Place.Put(ctx, File{Name: name, Body: body, MediaType: format.MediaType(), CacheControl: feedCache, Modified: f.Modified, New: missing})
 		if err != nil {
 			return err
 		}
