@@ -100,7 +100,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 // writeBriefs writes the briefs of what is written.
 func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*Record) error {
 	if l.unbrief {
-		rows = slices.Collect(maps.Values(l.entries))
+		rows = slices.SortedFunc(maps.Values(l.entries), func(a, b *Record) int { return cmp.Compare(a.EntryID, b.EntryID) })
 	}
 	put, err := tx.PrepareContext(ctx, `INSERT INTO briefs (entry_id, brief) VALUES ($1, $2) ON CONFLICT (entry_id) DO UPDATE SET brief = excluded.brief`)
 	if err != nil {

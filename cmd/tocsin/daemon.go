@@ -137,6 +137,9 @@ func (d *daemon) runOne(ctx context.Context, g *generation, asked []chan<- outco
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	serving, ended := make(chan string, 1), make(chan error, 1)
+	if !g.wheel.ledger.First() {
+		d.offer(ctx, g) // what an earlier run left, while the folder is looked at
+	}
 	d.group.Go(func() error {
 		ended <- g.run(running, func() { serving <- d.publish(ctx, g) })
 		return nil
@@ -288,10 +291,16 @@ func (d *daemon) takeOver(ctx context.Context, g, before *generation) (*generati
 	}
 }
 
-// publish serves a generation instead of the one before, and says in a line what
+// offer serves the site of a generation instead of the one before.
+func (d *daemon) offer(ctx context.Context, g *generation) {
+	d.web.set(d.metrics.measure(g.c.Site.URL, g.wheel.site.Handler()))
+	g.web.serve(ctx, d.group, &d.web, d.log)
+}
+
+// publish has a generation take the place of the one before, and says in a line what
 // there is. It is called by its wheel.
 func (d *daemon) publish(ctx context.Context, g *generation) string {
-	d.web.set(d.metrics.measure(g.c.Site.URL, g.wheel.site.Handler()))
+	d.offer(ctx, g)
 	before := d.now.Swap(g)
 	d.show(g)
 	d.between.Store(false)
@@ -299,7 +308,6 @@ func (d *daemon) publish(ctx context.Context, g *generation) string {
 	if before != g {
 		d.metrics.reloaded(nil)
 	}
-	g.web.serve(ctx, d.group, &d.web, d.log)
 	g.admin.serve(ctx, d.group, d.adminHandler(), d.log)
 	d.shutNew(before, g)
 	d.progress.end()

@@ -64,20 +64,21 @@ type wheel struct {
 	entries map[string]*feed.Entry           // by entry id
 	unread  chan func(context.Context) error // what fetches the texts that load has left
 
-	turned  atomic.Bool                 // the first turn is done
-	serving atomic.Bool                 // there is something to serve, and it is served
-	held    atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
-	noted   bool                        // the store may hold one, or had one accepted
-	cried   time.Time                   // when that was last logged
-	unnoted bool                        // what is held is not in the store yet
-	device  string                      // of the events folder, as the store has it
-	failing atomic.Pointer[string]      // why the last turn failed; nil: it did not
-	failed  time.Time                   // when that was last logged
-	unsaved map[string]bool             // ids of changes that no transaction holds yet
-	owed    bool                        // everything has to be compared and published, not only what changed
-	missed  map[string]bool             // ids that the last comparison of everything missed
-	faults  map[string]bool             // as reported
-	said    said                        // what could not be done
+	recalled bool                        // what an earlier process knew of the files
+	turned   atomic.Bool                 // the first turn is done
+	serving  atomic.Bool                 // there is something to serve, and it is served
+	held     atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
+	noted    bool                        // the store may hold one, or had one accepted
+	cried    time.Time                   // when that was last logged
+	unnoted  bool                        // what is held is not in the store yet
+	device   string                      // of the events folder, as the store has it
+	failing  atomic.Pointer[string]      // why the last turn failed; nil: it did not
+	failed   time.Time                   // when that was last logged
+	unsaved  map[string]bool             // ids of changes that no transaction holds yet
+	owed     bool                        // everything has to be compared and published, not only what changed
+	missed   map[string]bool             // ids that the last comparison of everything missed
+	faults   map[string]bool             // as reported
+	said     said                        // what could not be done
 
 	replica
 }
@@ -327,13 +328,19 @@ func (w *wheel) recovered() {
 // again after a settle time; nil where the turn is done. An error leaves what is
 // published as it was.
 func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string, err error) {
-	// 1. The ledger, where the last turn failed.
+	// 1. The ledger, where the last turn failed; before the first turn, the files.
 	if w.ledger == nil {
 		if err := w.reload(ctx); err != nil {
 			return nil, err
 		}
 	}
 	where.All = where.All || w.owed
+	if !w.recalled && w.timeline.Len() == 0 {
+		if err := w.recall(ctx); err != nil {
+			return nil, err
+		}
+	}
+	w.recalled = true
 
 	// 2. The snapshot.
 	where.At = w.now()
@@ -489,11 +496,6 @@ func (w *wheel) load(ctx context.Context) error {
 	}
 	w.catalog.Fill(entries, names)
 	w.timeline.Keep(slices.Values(events))
-	if w.timeline.Len() == 0 {
-		if err := w.recall(ctx, events); err != nil {
-			return err
-		}
-	}
 	w.site.Update(update)
 	w.ledger, w.owed = l, true
 	if !l.First() {
@@ -552,10 +554,10 @@ const fetchAgain = 10 * time.Second
 const manyMarks = 1000
 
 // recall spares the first look the files that are as an earlier process knew them.
-func (w *wheel) recall(ctx context.Context, events []*event.Event) error {
-	byPath := make(map[string]*event.Event, len(events))
-	for _, e := range events {
-		byPath[e.Path] = e
+func (w *wheel) recall(ctx context.Context) error {
+	byPath := make(map[string]*event.Event, w.ledger.Len())
+	for r := range w.ledger.Public() {
+		byPath[r.Event.Path] = r.Event
 	}
 	return w.store.EachMark(ctx, w.reader, func(path string, mark []byte) {
 		if e := byPath[path]; e != nil {
