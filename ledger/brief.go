@@ -188,7 +188,7 @@ func (d *briefs) read(brief []byte) (_ *Record, err error) {
 	if b.broken || len(b.rest) > 0 {
 		return nil, errBrief
 	}
-	e.Lighten(o, &storedText{store: d.store, entryID: r.EntryID}, 0)
+	e.Lighten(o, &storedText{store: d.store, entryID: r.EntryID, revision: e.Revision}, 0)
 	r.Event = e
 	return r, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"tocsin/timeline"
@@ -20,6 +21,7 @@ import (
 type delta struct {
 	// All says that it is too much to be named: everything is read again.
 	All     bool             `json:"all,omitempty"`
+	First   bool             `json:"first,omitempty"`  // and that it is the first look
 	Events  []string         `json:"events,omitempty"` // entry ids
 	Moves   []string         `json:"moves,omitempty"`  // old ids
 	Feeds   []string         `json:"feeds,omitempty"`  // paths
@@ -57,7 +59,7 @@ func (l *Ledger) writeTurn(ctx context.Context, tx *sql.Tx) error {
 		Feeds: slices.Sorted(maps.Keys(l.changedFeeds)), Slugs: slices.Collect(maps.Keys(l.given)), Renames: len(l.renamed) > 0,
 	}
 	if len(d.Events)+len(d.Moves)+len(d.Feeds)+len(d.Slugs) > longDelta || !l.looked.IsZero() {
-		d = delta{All: true}
+		d = delta{All: true, First: !l.looked.IsZero()}
 	}
 	text, err := json.Marshal(d)
 	if err != nil {
@@ -74,6 +76,55 @@ func (l *Ledger) writeTurn(ctx context.Context, tx *sql.Tx) error {
 	}
 	_, err = tx.ExecContext(ctx, `DELETE FROM turns WHERE turn <= $1`, l.written-keptTurns)
 	return err
+}
+
+// ages tell in which turn each event became as it is.
+type ages struct {
+	named map[string]int64 // by entry id
+	// Of the others it is known that it was not before least and not behind most.
+	least, most int64
+}
+
+// readAges reads what the last turns say.
+func readAges(ctx context.Context, db Querier) (ages, error) {
+	a := ages{named: make(map[string]int64), most: math.MaxInt64}
+	before := int64(0)
+	err := Each(ctx, db, `SELECT turn, delta FROM turns ORDER BY turn`, nil, func(scan func(...any) error) error {
+		var turn int64
+		var text string
+		if err := scan(&turn, &text); err != nil {
+			return err
+		}
+		var d delta
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			return fmt.Errorf("a turn: %w", err)
+		}
+		switch {
+		case d.First:
+			clear(a.named)
+			a.least, a.most = turn, turn
+		case d.All:
+			clear(a.named)
+			a.least, a.most = 0, turn
+		case before == 0:
+			a.most = turn - 1
+		case before != turn-1: // something was written that is not known
+			a.least, a.most = 0, turn-1
+		}
+		for _, entry := range d.Events {
+			a.named[entry] = turn
+		}
+		before = turn
+		return nil
+	})
+	return a, err
+}
+
+func (a ages) of(r *Record) (least, most int64) {
+	if turn, ok := a.named[r.EntryID]; ok {
+		return turn, turn
+	}
+	return a.least, a.most
 }
 
 // News is what a ledger has learned of what another process wrote.
@@ -192,6 +243,6 @@ func (l *Ledger) follow(ctx context.Context, s *Store, db Querier) (*News, error
 		news.Told = append(news.Told, t)
 	}
 	news.Corrections = l.corrections[corrections:]
-	l.turn, l.first = turn, false
+	l.turn = turn
 	return news, nil
 }

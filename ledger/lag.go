@@ -63,13 +63,19 @@ func (s *Store) Superseded(ctx context.Context, e *event.Event) (bool, error) {
 //   - what the folder has instead is a state that the ledger has left for another, or
 //     nothing at all.
 //
+// Of a process that has just begun nobody knows where its folder has been. It has been
+// wherever it is or was later: where it has what the ledger came to in one turn, it has
+// left what it had before, so that what differs since an earlier turn is an edit.
+//
 // It no longer lags where it has stayed as it is for so long (patience) that it is meant:
 // somebody has taken an edit back before this checkout had it, or has removed the file.
 //
 // The limits of that: a checkout that nobody brings up to date for longer than patience,
 // by the time its process comes to lead, takes the others' edits back. An edit that puts
-// a file back as it was is told later by patience where its process has just begun, or
-// never saw the file in between. What was left for another longer ago than 30 days is
+// a file back as it was is told later by patience where its process never saw the file in
+// between, or has just begun and its folder has nothing that is newer. A folder that is
+// brought up to date file by file, with pauses longer than watch.settle, may have what is
+// new and lag with the rest when its process begins. What was left for another longer ago than 30 days is
 // taken for an edit, and so is all that is left where a version of tocsin computes
 // revisions in another way.
 type Lag struct {
@@ -104,8 +110,50 @@ func revisionOf(e *event.Event) string {
 	return e.Revision
 }
 
-// Followed says that the ledger has another state of an event, or none was ever compared:
-// the folder may be behind. Seen is the event as the folder has it and told as the ledger
+// Compare compares the whole folder, whose events have these ids, with a ledger that was
+// not followed.
+func (g *Lag) Compare(ctx context.Context, s *Store, l *Ledger, ids iter.Seq[string], seen func(id string) *event.Event, now time.Time) error {
+	ages, err := readAges(ctx, s.db)
+	if err != nil {
+		return s.fault(err)
+	}
+	reached := int64(0) // by the folder
+	for id, r := range l.public {
+		e := seen(id)
+		if least, _ := ages.of(r); least > reached && e != nil && e.Path == r.Event.Path && e.Revision == r.Event.Revision {
+			again, err := s.Superseded(ctx, e)
+			if err != nil {
+				return err
+			}
+			if !again { // else it may be there since before
+				reached = least
+			}
+		}
+	}
+	compare := func(id string) {
+		r := l.public[id]
+		if of := l.withdrawn[id]; r == nil && len(of) > 0 {
+			r = of[len(of)-1]
+		}
+		if r != nil {
+			if _, most := ages.of(r); most > reached {
+				g.Followed(id, seen(id), l.Told(id), now)
+				return
+			}
+		}
+		delete(g.since, id)
+	}
+	for id := range ids {
+		compare(id)
+	}
+	for id := range l.public {
+		compare(id)
+	}
+	return nil
+}
+
+// Followed says that the ledger has another state of an event: the folder may be behind.
+// Seen is the event as the folder has it and told as the ledger
 // has it; nil: it has none.
 func (g *Lag) Followed(id string, seen, told *event.Event, now time.Time) {
 	if revisionOf(seen) == revisionOf(told) {

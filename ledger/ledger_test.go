@@ -66,16 +66,42 @@ func moment(s string) time.Time {
 // rig is a store with its ledger and what the folder holds.
 type rig struct {
 	*testing.T
-	store *Store
-	l     *Ledger
-	now   time.Time
+	store    *Store
+	l        *Ledger
+	now      time.Time
+	follower *Ledger // of another process, where the store is shared
 }
 
 func start(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{T: t, store: openStore(t, ledgertest.Store(t)), now: moment("2026-01-01T10:00:00Z")}
 	r.l = r.load()
+	r.follow()
 	return r
+}
+
+// follow has the ledger of another process follow, and checks that it is the same then.
+func (r *rig) follow() {
+	r.Helper()
+	if !r.store.Shared() {
+		return
+	}
+	if r.follower == nil {
+		r.follower = r.load()
+	}
+	_, err := r.follower.Follow(r.Context(), r.store)
+	if errors.Is(err, ErrFar) { // behind a first look
+		r.follower, err = r.load(), nil
+	}
+	if err != nil {
+		r.Fatal(err)
+	}
+	if got, want := state(r.follower), state(r.l); got != want {
+		r.Fatalf("followed:\n%s\nin memory:\n%s", got, want)
+	}
+	if news, err := r.follower.Follow(r.Context(), r.store); news != nil || err != nil {
+		r.Fatalf("followed, and there is more: %+v, %v", news, err)
+	}
 }
 
 func (r *rig) load() *Ledger {
@@ -135,6 +161,7 @@ func (r *rig) same() {
 	if got, want := state(whole), state(r.l); got != want {
 		r.Fatalf("loaded:\n%s\nin memory:\n%s", got, want)
 	}
+	r.follow()
 	brief := r.loadBrief()
 	if got, want := state(brief), state(whole); got != want {
 		r.Fatalf("loaded without texts:\n%s\nwith texts:\n%s", got, want)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -14,9 +15,10 @@ import (
 // the store only has that of the last revision, it is put elsewhere before another one
 // is written (part). It is safe for concurrent use.
 type storedText struct {
-	store   *Store
-	entryID string
-	parted  atomic.Pointer[io.SectionReader] // where it is now; nil: in the store
+	store    *Store
+	entryID  string
+	revision string
+	parted   atomic.Pointer[io.SectionReader] // where it is now; nil: in the store
 }
 
 // textLimit bounds how long a text is waited for.
@@ -29,7 +31,7 @@ func (t *storedText) ReadAt(b []byte, at int64) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), textLimit)
 	defer cancel()
-	text, err := t.store.text(ctx, t.entryID)
+	text, err := t.store.text(ctx, t.entryID, t.revision)
 	if parted := t.parted.Load(); parted != nil {
 		return parted.ReadAt(b, at) // what was read may be the next revision's
 	}
@@ -46,8 +48,9 @@ func (t *storedText) ReadAt(b []byte, at int64) (int, error) {
 	return n, nil
 }
 
-// text reads the text of an event.
-func (s *Store) text(ctx context.Context, entryID string) ([]byte, error) {
+// text reads the text of a revision of an event. Where another process may have written
+// the next one, it fails with errOvertaken if that is so.
+func (s *Store) text(ctx context.Context, entryID, revision string) ([]byte, error) {
 	var record []byte
 	if err := s.texts.QueryRowContext(ctx, `SELECT record FROM events WHERE entry_id = $1`, entryID).Scan(&record); err != nil {
 		return nil, s.fault(err)
@@ -56,8 +59,16 @@ func (s *Store) text(ctx context.Context, entryID string) ([]byte, error) {
 	if err != nil {
 		return nil, s.fault(&CorruptError{Cause: fmt.Sprintf("the record of %s: %v", entryID, err)})
 	}
+	if s.Shared() {
+		if e.Seal(); e.Revision != revision {
+			return nil, errOvertaken
+		}
+	}
 	return e.AppendText(nil), nil
 }
+
+// errOvertaken says that the text of an event is gone. Its next revision is shown at once.
+var errOvertaken = errors.New("another process has written the event's next revision")
 
 // fetched is how many texts are read at once.
 const fetched = 500

@@ -149,10 +149,10 @@ func (w *wheel) reload(ctx context.Context) error {
 	if err := w.load(ctx); err != nil {
 		return err
 	}
-	if !w.leads && w.compared {
-		w.compareAll()
+	if w.leads || !w.compared {
+		return nil
 	}
-	return nil
+	return w.lag.Compare(ctx, w.store, w.ledger, w.timeline.IDs(), w.timeline.Event, time.Now())
 }
 
 // put publishes what an update holds. A bucket is for the process that leads to write.
@@ -201,23 +201,13 @@ func (w *wheel) looked(ctx context.Context, ids []string) error {
 	if w.last, err = w.store.Checkout(ctx); err != nil {
 		return err
 	}
-	w.compared = true
 	if w.last != w.checkout && !w.ledger.First() {
-		w.compareAll()
+		if err := w.lag.Compare(ctx, w.store, w.ledger, w.timeline.IDs(), w.timeline.Event, now); err != nil {
+			return err
+		}
 	}
+	w.compared = true
 	return nil
-}
-
-// compareAll compares the folder with a ledger that was not followed: wherever they
-// differ, the folder may be behind.
-func (w *wheel) compareAll() {
-	now := time.Now()
-	for id := range w.timeline.IDs() {
-		w.lag.Followed(id, w.timeline.Event(id), w.ledger.Told(id), now)
-	}
-	for r := range w.ledger.Public() {
-		w.lag.Followed(r.Event.ID, w.timeline.Event(r.Event.ID), r.Event, now)
-	}
 }
 
 // ahead returns those of the events to be compared of which the folder is not behind.
