@@ -222,7 +222,13 @@ func open(t testing.TB, path string, sinks ...Sink) *rig {
 // openWith is open with other settings.
 func openWith(t testing.TB, path string, set func(*Outbox), sinks ...Sink) *rig {
 	t.Helper()
-	store, err := ledger.Open(t.Context(), path)
+	return openOn(t, path, ledger.Open, set, sinks...)
+}
+
+// openOn is openWith on a store that is opened in another way.
+func openOn(t testing.TB, path string, openStore func(context.Context, string) (*ledger.Store, error), set func(*Outbox), sinks ...Sink) *rig {
+	t.Helper()
+	store, err := openStore(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
