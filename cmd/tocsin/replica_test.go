@@ -44,13 +44,12 @@ func newReplicas(t *testing.T, n int, lag time.Duration, sink string) *replicas 
 
 // leads reports whether a daemon says that it leads.
 func (r *rig) leads() bool {
-	res, err := http.Get("http://" + r.admin + "/metrics")
+	res, err := http.Get("http://" + r.admin + "/readyz")
 	if err != nil {
-		return false
+		return false // it does not listen yet
 	}
 	res.Body.Close()
-	_, text := r.fetch("http://" + r.admin + "/metrics")
-	return strings.Contains(string(text), "\ntocsin_leads 1\n")
+	return r.metric("tocsin_leads") == "1"
 }
 
 // leader waits for the one of those that run that leads.
@@ -132,9 +131,9 @@ func TestReplicas(t *testing.T) {
 
 	// What it alone sees is neither served nor told.
 	name, title, text = event(2)
-	looks := metric(b, `tocsin_turns_total{result="done"}`)
+	looks := b.metric(`tocsin_turns_total{result="done"}`)
 	b.write(filepath.Join(b.events, name), text)
-	b.until("the other to look", func() bool { return metric(b, `tocsin_turns_total{result="done"}`) > looks })
+	b.until("the other to look", func() bool { return b.metric(`tocsin_turns_total{result="done"}`) != looks })
 	if now := c.same(); !maps.Equal(told, now) {
 		t.Error("what the ledger does not know is served")
 	}
@@ -178,24 +177,9 @@ func TestReplicas(t *testing.T) {
 	if res, _ := a.get("/events/round-2/"); res.StatusCode != http.StatusOK {
 		t.Errorf("the event that its checkout has not yet: %s", res.Status)
 	}
-	if metric(a, "tocsin_events_behind") != 1 {
+	if a.metric("tocsin_events_behind") != "1" {
 		t.Error("the metrics do not tell of the event that its checkout has not yet")
 	}
-}
-
-// metric is the value of a metric, given its name with its labels.
-func metric(r *rig, name string) (value float64) {
-	r.t.Helper()
-	_, text := r.fetch("http://" + r.admin + "/metrics")
-	for line := range strings.Lines(string(text)) {
-		if of, ok := strings.CutPrefix(line, name+" "); ok {
-			if _, err := fmt.Sscan(of, &value); err != nil {
-				r.t.Fatal(err)
-			}
-			return value
-		}
-	}
-	return 0
 }
 
 // A checkout that is behind the ledger when its process takes over has nothing told, step
@@ -236,8 +220,8 @@ func TestLag(t *testing.T) {
 			t.Errorf("step %d, behind the ledger: told %v", s.Step, got)
 		}
 	}
-	if n := metric(b, "tocsin_events_behind"); n != 0 {
-		t.Errorf("%v events are behind where the checkout is not", n)
+	if n := b.metric("tocsin_events_behind"); n != "0" {
+		t.Errorf("%s events are behind where the checkout is not", n)
 	}
 	for path, body := range b.feeds() {
 		if before := feeds[path]; before != body && !strings.Contains(path, "sentinels") && !strings.Contains(path, "/all.") && !strings.Contains(path, "/corrections.") {
@@ -379,4 +363,37 @@ func replayShared(t *testing.T, often int, disturb func(*replicas, *rand.Rand)) 
 	}
 	compareFeeds(t, "of three and of one", published, alone.feeds())
 	t.Logf("disturbed %d times: %d messages, %d requests, %d files of feeds", done, len(want), len(hooks), len(published))
+}
+
+// The one that leads publishes into the bucket; where it dies in the middle, the one
+// that takes over makes good what is missing.
+func TestReplicasPublish(t *testing.T) {
+	s := newObjectStore(t)
+	c := newReplicas(t, 2, 10*time.Minute, "")
+	a, b := c.all[0], c.all[1]
+	for _, r := range c.all {
+		r.configure("\nstore:", "\n"+s.feeds("")+"\nstore:")
+		r.write(filepath.Join(r.dir, "s3.key"), storeSecret+"\n")
+		r.titled("a", "First")
+		r.titled("b", "Second")
+	}
+	a.start()
+	a.until("the first publishing", func() bool { return strings.Contains(s.object("site/feeds/tags/b.atom"), "Second") })
+	_, before := s.took()
+	b.start()
+	c.same()
+	if _, puts := s.took(); puts != before || b.metric("tocsin_bucket_behind_timestamp_seconds") != "" {
+		t.Error("the one that follows publishes, too")
+	}
+
+	s.goAway(true)
+	for _, r := range []*rig{b, a} {
+		r.titled("a", "Third")
+	}
+	a.until("the attempt", func() bool { return a.metric("tocsin_bucket_failing") == "1" })
+	c.same()
+	a.kill()
+	c.leader()
+	s.goAway(false)
+	b.until("what was missing", func() bool { return strings.Contains(s.object("site/feeds/tags/a.atom"), "Third") })
 }
