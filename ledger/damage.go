@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -58,10 +60,12 @@ func (s *Store) fault(err error) error {
 	var fault *sqlite.Error
 	switch {
 	case errors.As(err, &corrupt):
+		s.checked.Store(0)
 		e := *corrupt
 		e.Path = s.name
 		return &e
 	case errors.As(err, &fault) && (fault.Code()&0xff == sqlite3.SQLITE_CORRUPT || fault.Code()&0xff == sqlite3.SQLITE_NOTADB):
+		s.checked.Store(0)
 		return &CorruptError{Path: s.path, Cause: fault.Error(), bySQLite: true}
 	}
 	return s.engineFault(err)
@@ -213,7 +217,7 @@ const mark = "the file beside this one is a state of tocsin\n"
 
 func (s *Store) ours() bool {
 	text, err := os.ReadFile(s.lock.Path())
-	return err == nil && string(text) == mark
+	return err == nil && strings.HasPrefix(string(text), mark)
 }
 
 func (s *Store) own() error {
@@ -226,7 +230,74 @@ func (s *Store) own() error {
 	return nil
 }
 
-// examine reads the whole database and compares its schema with what its version
+// A state is read as a whole when it is opened, unless it is as it was when it was closed
+// and that was not long ago. The lock's file says so behind the mark.
+
+// checkAgain is how long a state that nobody changes is not read as a whole.
+const checkAgain = 7 * 24 * time.Hour
+
+// rested says of a state that is closed which file it is, and when it was last read as a
+// whole. Where it cannot, the state is read again. The file's time is a second back, so
+// that nobody changes it in the same tick of the clock.
+func (s *Store) rested() {
+	checked := s.checked.Swap(0)
+	if !s.lock.Locked() {
+		return // it was closed before
+	}
+	if _, err := os.Lstat(s.path + "-wal"); checked == 0 || !errors.Is(err, fs.ErrNotExist) {
+		if s.ours() {
+			_ = os.Truncate(s.lock.Path(), int64(len(mark)))
+		}
+		return // something is wrong with it, or somebody has it open
+	}
+	if err := os.Chtimes(s.path, time.Time{}, time.Now().Add(-time.Second)); err != nil {
+		return
+	}
+	fi, err := os.Stat(s.path)
+	if err != nil {
+		return
+	}
+	f, err := os.OpenFile(s.lock.Path(), os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	text := rest(checked, fi)
+	if _, err := f.WriteAt([]byte(text), int64(len(mark))); err == nil {
+		_ = f.Truncate(int64(len(mark) + len(text))) // else it is no rest
+	}
+}
+
+// rest is what rested writes of a file.
+func rest(checked int64, fi fs.FileInfo) string {
+	sys, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("checked %d size %d time %d inode %d device %d\n", checked, fi.Size(), fi.ModTime().UnixNano(), sys.Ino, sys.Dev)
+}
+
+// rests finds out whether the file that is to be opened is one that rested. A log beside
+// it holds what is not in it.
+func (s *Store) rests() error {
+	text, err := os.ReadFile(s.lock.Path())
+	fi, missing := os.Stat(s.path)
+	_, log := os.Lstat(s.path + "-wal")
+	if err != nil || missing != nil || !errors.Is(log, fs.ErrNotExist) {
+		return nil
+	}
+	text, _ = bytes.CutPrefix(text, []byte(mark))
+	var checked int64
+	if _, err := fmt.Sscanf(string(text), "checked %d ", &checked); err != nil || rest(checked, fi) != string(text) {
+		return nil
+	}
+	if age := time.Since(time.Unix(checked, 0)); age >= 0 && age < checkAgain {
+		s.checked.Store(checked)
+	}
+	return nil
+}
+
+// examine reads the whole database, where it has to, and compares its schema with what its version
 // is to have.
 func (s *Store) examine(ctx context.Context) error {
 	v, err := s.version(ctx)
@@ -241,10 +312,14 @@ func (s *Store) examine(ctx context.Context) error {
 		return s.fault(err)
 	}
 	if v == 0 && len(is) == 0 {
+		s.checked.Store(time.Now().Unix()) // there is nothing in it
 		return nil
 	}
-	if err := s.check(ctx); err != nil {
-		return err
+	if s.checked.Load() == 0 {
+		if err := s.check(ctx); err != nil {
+			return err
+		}
+		s.checked.Store(time.Now().Unix())
 	}
 	want, err := schemaOf(ctx, v)
 	if err != nil {

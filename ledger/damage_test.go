@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
 
 	"tocsin/ledger/ledgertest"
 )
@@ -209,4 +214,104 @@ func TestUnreadableIsNotDamaged(t *testing.T) {
 		t.Error(err)
 	}
 	s.Close()
+}
+
+// A state that rested is not read as a whole, unless anything says that it is not as it
+// was, or that was long ago.
+func TestRest(t *testing.T) {
+	ledgertest.OfFiles(t)
+	for _, tt := range []struct {
+		name string
+		read bool
+		do   func(t *testing.T, path string)
+	}{
+		{"as it was", false, func(*testing.T, string) {}},
+		{"opened beside", false, func(t *testing.T, path string) {
+			s, err := OpenShared(t.Context(), path)
+			if err == nil {
+				_, err = s.Looked(t.Context())
+			}
+			if err := errors.Join(err, s.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"written", true, func(t *testing.T, path string) {
+			if err := os.Chtimes(path, time.Time{}, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"another file", true, func(t *testing.T, path string) {
+			fi, err := os.Stat(path)
+			if err == nil {
+				err = exec.Command("cp", "-p", path, path+".copy").Run()
+			}
+			if err == nil {
+				err = os.Chtimes(path+".copy", time.Time{}, fi.ModTime())
+			}
+			if err := errors.Join(err, os.Rename(path+".copy", path)); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"with a log", true, func(t *testing.T, path string) {
+			if err := os.WriteFile(path+"-wal", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"long ago", true, func(t *testing.T, path string) {
+			text, err := os.ReadFile(path + ".lock")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, rest, _ := strings.Cut(string(text), " size ")
+			text = fmt.Appendf(nil, "%schecked %d size %s", mark, time.Now().Add(-checkAgain).Unix()-1, rest)
+			if err := os.WriteFile(path+".lock", text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"half of the line", true, func(t *testing.T, path string) {
+			if err := os.Truncate(path+".lock", int64(len(mark))+30); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path, data := made(t)
+			// Something that only reading all of it finds, and that nothing tells of.
+			clear(data[len(data)/2 : len(data)/2+8192])
+			fi, err := os.Stat(path)
+			if err == nil {
+				err = os.WriteFile(path, data, 0o600)
+			}
+			if err := errors.Join(err, os.Chtimes(path, time.Time{}, fi.ModTime())); err != nil {
+				t.Fatal(err)
+			}
+			tt.do(t, path)
+			s, err := Open(t.Context(), path)
+			if err == nil {
+				err = s.Close()
+			}
+			if corrupt := (*CorruptError)(nil); errors.As(err, &corrupt) != tt.read || !tt.read && err != nil {
+				t.Errorf("it was to be read as a whole: %v; Open: %v", tt.read, err)
+			}
+		})
+	}
+}
+
+// A state that is found damaged is read as a whole the next time.
+func TestNoRest(t *testing.T) {
+	ledgertest.OfFiles(t)
+	path, _ := made(t)
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.fault(&CorruptError{Cause: "a row says nothing"})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = ofFile(path)
+	s.lock = flock.New(path + ".lock")
+	if err := s.rests(); err != nil || s.checked.Load() != 0 {
+		t.Errorf("it rests: %d, %v", s.checked.Load(), err)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/gofrs/flock"
@@ -27,7 +28,8 @@ type Store struct {
 	path     string // of the file; empty: none
 	lock     *flock.Flock
 	db       *sql.DB
-	texts    *sql.DB // for reading the texts of events while something is written
+	texts    *sql.DB      // for reading the texts of events while something is written
+	checked  atomic.Int64 // when the file was last read as a whole, in seconds since 1970; 0: not known
 	kept     string
 	postgres *postgres // nil: SQLite
 }
@@ -72,6 +74,7 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 	s.lock = lock
 	for _, step := range []func() error{
 		func() error { return s.look(ctx, anew) },
+		s.rests,
 		func() error { return s.connect(ctx) },
 		func() error { return s.examine(ctx) },
 		func() error { return s.migrate(ctx) },
@@ -328,6 +331,9 @@ func (s *Store) Close() error {
 		err = errors.Join(err, s.db.Close())
 	}
 	if s.lock != nil {
+		if err == nil {
+			s.rested()
+		}
 		// The lock's file stays: removing it would let two processes lock two
 		// files of one name.
 		err = errors.Join(err, s.lock.Unlock())
