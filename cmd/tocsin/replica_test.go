@@ -102,6 +102,7 @@ func (c *replicas) checkout(s *step) (title string) {
 // One daemon leads and the other follows: it serves what the first has told and nothing
 // else, and takes over when that dies.
 func TestReplicas(t *testing.T) {
+	t.Parallel()
 	c := newReplicas(t, 2, 10*time.Minute, "")
 	a, b := c.all[0], c.all[1]
 	event := func(n int) (name, title, text string) {
@@ -185,6 +186,7 @@ func TestReplicas(t *testing.T) {
 // A checkout that is behind the ledger when its process takes over has nothing told, step
 // by step, until it is where the ledger is.
 func TestLag(t *testing.T) {
+	t.Parallel()
 	steps := recording(t, "md", 30)
 	const from, ahead = 14, 8
 	c := newReplicas(t, 2, 10*time.Minute, "      match: {min_importance: 1}")
@@ -245,6 +247,7 @@ func compareSomeTold(t *testing.T, at string, got map[string][]string, want map[
 
 // What stays as it was is meant: an edit was taken back, a file removed.
 func TestLagThatStays(t *testing.T) {
+	t.Parallel()
 	c := newReplicas(t, 2, 2*time.Second, "")
 	a, b := c.all[0], c.all[1]
 	for _, r := range c.all {
@@ -268,7 +271,9 @@ func TestLagThatStays(t *testing.T) {
 // one of them after the other is killed at a random moment. Nothing is lost, nothing is
 // told under two ids, and the feeds are those of one daemon with a state in a file.
 func TestReplicasKilled(t *testing.T) {
-	replayShared(t, *replayKills, func(c *replicas, chance *rand.Rand) {
+	unraced(t)
+	t.Parallel()
+	replayShared(t, 50, func(c *replicas, chance *rand.Rand) {
 		r := c.all[chance.IntN(len(c.all))]
 		led := r.leads()
 		r.kill()
@@ -284,6 +289,7 @@ func TestReplicasKilled(t *testing.T) {
 // PostgreSQL ends and comes back in the middle of a replay.
 func TestReplicasWithoutPostgres(t *testing.T) {
 	unraced(t)
+	t.Parallel()
 	replayShared(t, 4, func(c *replicas, chance *rand.Rand) {
 		if err := c.server.Stop(); err != nil {
 			t.Fatal(err)
@@ -368,6 +374,7 @@ func replayShared(t *testing.T, often int, disturb func(*replicas, *rand.Rand)) 
 // The one that leads publishes into the bucket; where it dies in the middle, the one
 // that takes over makes good what is missing.
 func TestReplicasPublish(t *testing.T) {
+	t.Parallel()
 	s := newObjectStore(t)
 	c := newReplicas(t, 2, 10*time.Minute, "")
 	a, b := c.all[0], c.all[1]
@@ -379,6 +386,7 @@ func TestReplicasPublish(t *testing.T) {
 	}
 	a.start()
 	a.until("the first publishing", func() bool { return strings.Contains(s.object("site/feeds/tags/b.atom"), "Second") })
+	a.until("all of it", func() bool { return a.metric("tocsin_bucket_behind_timestamp_seconds") == "" })
 	_, before := s.took()
 	b.start()
 	c.same()
