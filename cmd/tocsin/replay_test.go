@@ -301,6 +301,22 @@ func compareTold(t *testing.T, at string, got map[string][]string, want map[stri
 	}
 }
 
+// compareCounts is compareTold over several steps: one thing may be told several times,
+// each time once.
+func compareCounts(t *testing.T, got map[string][]string, want map[string]int) {
+	t.Helper()
+	for what, ids := range got {
+		if len(ids) != want[what] {
+			t.Errorf("%s: told with %d ids, expected %d", what, len(ids), want[what])
+		}
+	}
+	for what := range want {
+		if got[what] == nil {
+			t.Errorf("lost: %s", what)
+		}
+	}
+}
+
 // replaySinks are the sinks of a replay, by their min_importance; hook is the
 // rig's own.
 var replaySinks = map[int]string{1: "hook", 8: "min-8", 10: "min-10"}
@@ -612,18 +628,7 @@ func replayDisturbed(t *testing.T, recordings []string, disturb func(r *rig)) {
 			r.until("ready", r.isReady)
 			hooks := r.receiver.take()
 			inOrder(t, hooks)
-			// Over all steps one thing may be told several times, each time once.
-			got := told(hooks, "hook")
-			for what, ids := range got {
-				if len(ids) != want[what] {
-					t.Errorf("%s: told with %d ids, expected %d", what, len(ids), want[what])
-				}
-			}
-			for what := range want {
-				if got[what] == nil {
-					t.Errorf("lost: %s", what)
-				}
-			}
+			compareCounts(t, told(hooks, "hook"), want)
 			published := r.feeds()
 			r.stop()
 			r.start()

@@ -44,7 +44,10 @@ func TestServesBeforeLooking(t *testing.T) {
 			t.Errorf("reload: %d %s%s", code, out, errout)
 		}
 	}()
-	r.until("the new title", func() bool { _, feed := r.get("/feeds/all.atom"); return strings.Contains(string(feed), "<title>Another</title>") })
+	r.until("the new title", func() bool {
+		_, feed := r.get("/feeds/all.atom")
+		return strings.Contains(string(feed), "<title>Another</title>")
+	})
 	select {
 	case <-asked:
 		t.Error("the reload was said to be done before the folder was looked at")
