@@ -148,6 +148,22 @@ func parseYAML(front []byte, offset int) (*yaml.Node, error) {
 		r, _ := utf8.DecodeRune(front[i:])
 		return nil, fault(offset+1+bytes.Count(front[:i], []byte("\n")), fmt.Sprintf("the front matter holds the control character %U; take it out", r))
 	}
+	node, ok := plainYAML(string(front))
+	if !ok {
+		var err error
+		if node, err = libraryYAML(front, offset); err != nil {
+			return nil, err
+		}
+	}
+	if err := tidy(node, offset, 0); err != nil {
+		return nil, err
+	}
+	return node, nil
+}
+
+// libraryYAML reads any YAML that is a mapping. Lines of the tree count from the first of
+// front.
+func libraryYAML(front []byte, offset int) (*yaml.Node, error) {
 	var root, second yaml.Node
 	loader, err := yaml.NewLoader(bytes.NewReader(front))
 	if err == nil {
@@ -162,14 +178,11 @@ func parseYAML(front []byte, offset int) (*yaml.Node, error) {
 		return nil, yamlFault(err, offset)
 	}
 	if len(root.Content) == 0 {
-		return &yaml.Node{Kind: yaml.MappingNode, Line: offset}, nil
+		return &yaml.Node{Kind: yaml.MappingNode}, nil
 	}
 	node := root.Content[0]
 	if node.Kind != yaml.MappingNode {
 		return nil, fault(node.Line+offset, "the front matter is not a list of key: value lines")
-	}
-	if err := tidy(node, offset, 0); err != nil {
-		return nil, err
 	}
 	return node, nil
 }
