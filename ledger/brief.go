@@ -98,6 +98,7 @@ func appendText(b []byte, text string) []byte {
 type briefs struct {
 	store *Store
 	names map[string]string // one copy of each that events have, as many have the same
+	own   []byte            // room for what is an event's alone
 }
 
 // errForm says that a brief is of another form: it has to be made again.
@@ -152,10 +153,8 @@ func (d *briefs) read(brief []byte) (_ *Record, err error) {
 	if b.broken || flags&idInEntry != 0 && size > lens[0] || flags&idInEntry == 0 && size != lens[1] {
 		return nil, errBrief
 	}
-	all := make([]byte, 0, 2*revisionBytes+len(own)+size)
-	all = hex.AppendEncode(all, revision)
-	all = append(all, own...)
-	text := string(all)
+	d.own = append(hex.AppendEncode(d.own[:0], revision), own...)
+	text := string(d.own)
 	e.Revision, text = text[:2*revisionBytes], text[2*revisionBytes:]
 	r.EntryID = text[:lens[0]]
 	id := lens[0] - size // where it begins

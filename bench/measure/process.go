@@ -73,7 +73,8 @@ type daemon struct {
 	cmd    *exec.Cmd
 	url    string
 	log    *os.File
-	ready  time.Duration // from its start until it is ready
+	serves time.Duration // from its start until it serves
+	ready  time.Duration // likewise, until it is ready
 	client *http.Client
 }
 
@@ -103,6 +104,12 @@ func (b *bench) start(ctx context.Context, name string) (*daemon, error) {
 		return nil, err
 	}
 	for {
+		if d.serves == 0 {
+			if res, err := d.client.Get(d.url + "/robots.txt"); err == nil {
+				res.Body.Close()
+				d.serves = time.Since(began)
+			}
+		}
 		res, err := d.client.Get("http://" + admin + "/readyz")
 		if err == nil {
 			res.Body.Close()

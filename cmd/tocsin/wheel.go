@@ -465,6 +465,10 @@ func (w *wheel) misses(changes []timeline.Change) bool {
 // ledger is read.
 const loadPercent = 400
 
+// manyEvents is from how many on it is less, so that a million need no memory that they
+// do not keep.
+const manyEvents = 200_000
+
 // load reads the ledger and fills the catalog from it. Everything has to be
 // compared then.
 func (w *wheel) load(ctx context.Context) error {
@@ -479,6 +483,8 @@ func (w *wheel) load(ctx context.Context) error {
 			return err
 		}
 	}
+	// What does not stay is some hundred bytes of an event: of many that is too much.
+	debug.SetGCPercent(min(loadPercent, max(50, loadPercent*manyEvents/(l.Len()+1))))
 	w.catalog = feed.NewCatalog(w.style, w.least, w.custom)
 	entries := w.makeEntries(l)
 	w.entries = make(map[string]*feed.Entry, len(entries))
