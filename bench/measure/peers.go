@@ -45,7 +45,7 @@ func (b *bench) buildByPeers(ctx context.Context) ([]result, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, s.results("cold build of feeds", p.program)...)
+		all = append(all, s.results(coldAtom, p.program)...)
 	}
 	return all, os.RemoveAll(filepath.Join(b.dir, "peer"))
 }

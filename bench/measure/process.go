@@ -56,6 +56,10 @@ const settle = 100 * time.Millisecond
 
 // configure writes a configuration into a folder of its own and returns its path.
 func (b *bench) configure(name, more string) (string, error) {
+	return b.configureFormats(name, "[atom]", more)
+}
+
+func (b *bench) configureFormats(name, formats, more string) (string, error) {
 	dir := filepath.Join(b.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -63,9 +67,9 @@ func (b *bench) configure(name, more string) (string, error) {
 	path := filepath.Join(dir, "config.yaml")
 	return path, os.WriteFile(path, fmt.Appendf(nil, `events: {dir: %s}
 watch: {settle: %v}
-feeds: {formats: [atom], window: 0s, archives: none}
+feeds: {formats: %s, window: 0s, archives: none}
 store: state.db
-%s`, b.folder, settle, more), 0o644)
+%s`, b.folder, settle, formats, more), 0o644)
 }
 
 // daemon is a running tocsin serve.
