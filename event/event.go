@@ -2,8 +2,8 @@
 //
 // Read goes through these steps, each in a file of its own: document.go cuts
 // the file into front matter and body and reads the front matter into a tree
-// that remembers its lines (yaml.go, for what is plain); fields.go takes the values that the Dialect names
-// (candidate.go) out of the tree, of the path and of the body's blocks (block.go),
+// that remembers its lines (yaml.go, for what is plain); fields.go takes the values
+// that the Dialect names (candidate.go) out of the tree, of the path and of the body's blocks (block.go),
 // lenient in form (a scalar where a list is expected, a map with a name) and strict
 // in meaning (a date that is none is an error; when.go, cvss.go); body.go brings
 // the body into its canonical form and takes sources and trailer off it;
