@@ -50,8 +50,8 @@ func parsedParagraph(body string, size, most int) string {
 }
 
 // plainParagraph returns the first paragraph of a body where that stands at its
-// beginning and nothing in it is markup, as in most bodies: to parse it would take a
-// hundred times as long.
+// beginning and nothing in it is markup, as in most bodies: to parse it would take
+// much longer.
 func plainParagraph(body string) (text string, ok bool) {
 	begins := true // a line
 	for i := range len(body) {

@@ -10,7 +10,7 @@ import (
 
 // plainYAML reads the YAML that nearly all front matter is: maps and lists in lines that
 // are indented, lists in brackets on one line, and texts with or without quotes. It takes
-// a tenth of the library's time, and gives the library's tree (kinds, tags, values and
+// less time than the library, and gives the library's tree (kinds, tags, values and
 // lines). What it does not know for certain, faults included, is not ok and the library's
 // to read.
 func plainYAML(front string) (root *yaml.Node, ok bool) {

@@ -7,7 +7,7 @@ import (
 
 // Entries and the heads of feeds are written element by element, in the form in which
 // encoding/xml would write the structs that the library fills: its reflection takes
-// ten times as long. Tests hold both together.
+// longer. Tests hold both together.
 
 // declaration begins each document.
 const declaration = `<?xml version="1.0" encoding="UTF-8"?>`
