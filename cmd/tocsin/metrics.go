@@ -134,7 +134,7 @@ func newMetrics() *metrics {
 	m.feeds = gauge("feeds", "Feeds that are served, those without events too.")
 	m.faults = gauge("file_faults", "Faults of event files, such as one that does not parse; their last good version stands.")
 	m.held = gauge("withdrawals_held", "Events whose withdrawal is held, as most are gone at once.")
-	m.behind = gauge("events_behind", "Events of which this process's checkout has what the state left behind; it leads, and waits for them.")
+	m.behind = gauge("events_behind", "Events of which this process's checkout has not what the state came to while it looked on.")
 	m.turns = counters("turns_total", "Looks at the folder, by what came of them: done, unsettled (goes on after a settle time) or failed.", "result")
 	m.turnTime = times("turn_duration_seconds", "How long looking, comparing, committing and publishing took.", []float64{.001, .005, .025, .1, .5, 2, 10, 60}).WithLabelValues()
 	m.turnLast = gauge("turn_last_success_timestamp_seconds", "When the last turn was done.")

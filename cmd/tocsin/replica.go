@@ -234,9 +234,9 @@ func (w *wheel) ahead(ctx context.Context) ([]string, error) {
 	return ids, failed
 }
 
-// behind is how many events lag, where this process leads.
+// behind is how many events lag, or would if this process led.
 func (w *wheel) behind() int {
-	if w.lag == nil || !w.leads {
+	if w.lag == nil {
 		return 0
 	}
 	return w.lag.Len()

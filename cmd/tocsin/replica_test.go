@@ -117,6 +117,9 @@ func TestReplicas(t *testing.T) {
 	if c.leader() != a || b.leads() {
 		t.Fatal("the one that was started last leads")
 	}
+	if log := b.log.tail(60); !strings.Contains(log, "this process follows") {
+		t.Errorf("it does not say that it follows:\n%s", log)
+	}
 	feeds := c.same()
 
 	// What the one that leads sees is told once, and served by both.
@@ -158,6 +161,7 @@ func TestReplicas(t *testing.T) {
 	if a.leads() {
 		t.Error("the one that is back leads beside the other")
 	}
+	a.until("the metrics to tell of the event that its checkout has not", func() bool { return a.metric("tocsin_events_behind") == "1" })
 	a.until("an empty queue", func() bool { return len(a.deliveries("waiting", 1)) == 0 })
 	if n := len(a.receiver.all()); n != 2 {
 		t.Errorf("%d messages about 2 events", n)

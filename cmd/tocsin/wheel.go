@@ -166,6 +166,9 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 		if _, err := w.attend(ctx); err != nil {
 			w.fail(err, followEvery)
 		}
+		if !w.leads {
+			w.log.Info("this process follows", "store", w.store.Name())
+		}
 		t := time.NewTicker(min(followEvery, w.beat))
 		defer t.Stop()
 		attend = t.C
