@@ -9,6 +9,22 @@
 // that they make; Write writes those rows in the caller's transaction, together
 // with the deliveries that tell of the changes. A Ledger whose transaction
 // failed is ahead of its store: it is thrown away and loaded again.
+//
+// # Several processes
+//
+// A store in PostgreSQL may be shared ([Join]). One process leads: it alone writes the
+// ledger, from its own checkout of the folder ([Store.Attend], [Store.Write]). The others
+// [Ledger.Follow] what it writes, and show nothing else, so that all show the same bytes.
+//
+// The checkouts are brought up to date at different times. When another process comes to
+// lead, its folder may have what the ledger has left behind. That is lag and no edit, and
+// nobody is told of it, as long as
+//
+//   - the folder has not been where the ledger is, for all that is known, and
+//   - what it has is an old state that the ledger knows, or it has not the file, and
+//   - it has not stayed so for longer than it is waited for.
+//
+// [Lag] has the rule in full, and its limits.
 package ledger
 
 import (

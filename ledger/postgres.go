@@ -145,6 +145,7 @@ func openPostgres(ctx context.Context, address string, as opening) (_ *Store, er
 	if u, err := url.Parse(address); err == nil && !u.Query().Has("pool_max_conns") {
 		config.MaxConns = connections
 	}
+	config.MaxConns = max(config.MaxConns, 2) // one keeps others out while another makes tables
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectLimit
 	}
