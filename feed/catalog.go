@@ -2,6 +2,7 @@ package feed
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -287,6 +288,15 @@ func (l *list) spell(n *Entry, by int) {
 		if t.Topic == l.topic {
 			l.kept = t.Name
 			l.names.Count(t.Name, by)
+		}
+	}
+}
+
+// Touch has feeds be among the touched, those of them that there are.
+func (c *Catalog) Touch(paths iter.Seq[string]) {
+	for path := range paths {
+		if c.lists[path] != nil {
+			c.touched[path] = true
 		}
 	}
 }

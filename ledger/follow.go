@@ -159,6 +159,9 @@ func (l *Ledger) Follow(ctx context.Context, s *Store) (news *News, err error) {
 		news, err = l.follow(ctx, s, db)
 		return err
 	})
+	if err != nil {
+		l.turn = -1 // it may be half of what it is to be: from here everything is far
+	}
 	if err != nil && !errors.Is(err, ErrFar) {
 		err = s.fault(err)
 	}

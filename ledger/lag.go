@@ -64,8 +64,9 @@ func (s *Store) Superseded(ctx context.Context, e *event.Event) (bool, error) {
 //     nothing at all.
 //
 // Of a process that has just begun nobody knows where its folder has been. It has been
-// wherever it is or was later: where it has what the ledger came to in one turn, it has
-// left what it had before, so that what differs since an earlier turn is an edit.
+// wherever it is or was later: where it has what the ledger came to in one turn, what
+// differs since an earlier turn is an edit. Not so what differs since the same turn, which
+// may have held several steps of the folder.
 //
 // It no longer lags where it has stayed as it is for so long (patience) that it is meant:
 // somebody has taken an edit back before this checkout had it, or has removed the file.
@@ -136,7 +137,7 @@ func (g *Lag) Compare(ctx context.Context, s *Store, l *Ledger, ids iter.Seq[str
 			r = of[len(of)-1]
 		}
 		if r != nil {
-			if _, most := ages.of(r); most > reached {
+			if _, most := ages.of(r); most >= reached {
 				g.Followed(id, seen(id), l.Told(id), now)
 				return
 			}

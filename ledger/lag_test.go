@@ -112,6 +112,7 @@ func TestLagOfANewProcess(t *testing.T) {
 		{"an edit of a state that is behind", []*event.Event{elsewhere, b2}, "c "},
 		{"removed, where it has what is newer", []*event.Event{a3, c}, ""},
 		{"taken back, where it has what is newer", []*event.Event{a3, b1, c}, ""},
+		{"in the middle of the last turn, which had two steps", []*event.Event{a3, b2}, "c "},
 		{"removed, and it has nothing that is newer", []*event.Event{a2, b2}, "a c "},
 	} {
 		seen := make(map[string]*event.Event)

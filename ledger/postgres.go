@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+	"golang.org/x/sys/unix"
 )
 
 // A state in PostgreSQL is the tables of the first schema on the search path, made by
@@ -41,11 +43,22 @@ type postgres struct {
 	id     string // this process; empty: opened beside the one that leads
 	joined bool   // by Join
 
-	leads atomic.Bool
+	leads    atomic.Bool
+	term     atomic.Int64 // how often it came to hold the lock
+	withheld atomic.Bool  // it is not to lead where others live
 
 	mu   sync.Mutex
 	conn *pgx.Conn // says that this process lives, and holds the lock; nil: there is none
 	held bool      // conn holds the lock
+}
+
+// owner is how this process is entered where it leads. It is another each time that it
+// joined and comes to lead, as somebody else may have led in between.
+func (p *postgres) owner() string {
+	if !p.joined {
+		return p.id
+	}
+	return fmt.Sprint(p.id, "/", p.term.Load())
 }
 
 // connections is how many a process has at most to do its work, unless the address
@@ -125,6 +138,35 @@ func away(err error) bool {
 		pgconn.SafeToRetry(err)
 }
 
+// networkLimit is how long an answer of a machine is waited for that takes nothing off
+// the network: one that is there and computes acknowledges what it is sent.
+const networkLimit = 10 * time.Second
+
+// dial connects such that a machine which is no more is noticed within seconds.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
+		Control: func(network, _ string, c syscall.RawConn) (err error) {
+			if !strings.HasPrefix(network, "tcp") {
+				return nil
+			}
+			return errors.Join(c.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(networkLimit.Milliseconds()))
+			}), err)
+		},
+	}
+	return d.DialContext(ctx, network, address)
+}
+
+// watched has PostgreSQL find out within seconds that this machine is no more, so that
+// it lets go of what a transaction locked. These parameters are none where it is not
+// asked over TCP. It also ends a transaction in which this process has stopped.
+func watched(ctx context.Context, c *pgx.Conn) error {
+	_, err := c.Exec(ctx, `SET tcp_keepalives_idle = 2; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3;
+		SET tcp_user_timeout = 5000; SET idle_in_transaction_session_timeout = '5min'`)
+	return err
+}
+
 // opening says what for a state is opened.
 type opening int
 
@@ -145,6 +187,8 @@ func openPostgres(ctx context.Context, address string, as opening) (_ *Store, er
 	if u, err := url.Parse(address); err == nil && !u.Query().Has("pool_max_conns") {
 		config.MaxConns = connections
 	}
+	config.ConnConfig.DialFunc = dial
+	config.AfterConnect = watched
 	config.MaxConns = max(config.MaxConns, 2) // one keeps others out while another makes tables
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectLimit
@@ -241,7 +285,7 @@ func (s *Store) migratePostgres(ctx context.Context, as opening) error {
 		return s.explainPostgres(err)
 	}
 	if as != joining {
-		if _, err := tx.ExecContext(ctx, `UPDATE tocsin SET owner = $1`, s.postgres.id); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE tocsin SET owner = $1`, s.postgres.owner()); err != nil {
 			return s.explainPostgres(err)
 		}
 	}
@@ -267,7 +311,10 @@ func lockTables(ctx context.Context, tx *sql.Tx) error {
 // does.
 func (s *Store) Tables(ctx context.Context, f func() error) error {
 	if s.postgres == nil {
-		return f()
+		if err := f(); err != nil {
+			return s.engineFault(err)
+		}
+		return nil
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error { return lockTables(ctx, tx) }, func(*sql.Tx) error { return f() })
 }

@@ -64,16 +64,38 @@ func (s *Store) Attend(ctx context.Context, became func(leads bool, err error)) 
 	}
 }
 
+// Term counts how often this process came to lead: another may have led before each time.
+func (s *Store) Term() int64 {
+	if s.postgres == nil {
+		return 0
+	}
+	return s.postgres.term.Load()
+}
+
+// Withhold keeps this process from leading as long as others live, or lets it: it cannot
+// do the work now.
+func (s *Store) Withhold(withheld bool) {
+	if s.postgres != nil {
+		s.postgres.withheld.Store(withheld)
+	}
+}
+
 // attend finds out whether this process leads, and has it lead where no other does. It
 // reports whether that is new. The error is not that another leads.
 func (s *Store) attend(ctx context.Context) (changed bool, err error) {
 	p := s.postgres
 	limited, cancel := context.WithTimeout(ctx, attendLimit)
 	defer cancel()
-	led := p.leads.Load()
-	err = p.acquire(limited)
-	if err == nil && !led {
-		err = s.lead(limited)
+	led, term := p.leads.Load(), p.term.Load()
+	withheld := p.withheld.Load()
+	if withheld {
+		n, err := s.Processes(limited)
+		withheld = err == nil && n > 1
+	}
+	if withheld {
+		err = p.yield(limited)
+	} else {
+		err = p.acquire(limited)
 	}
 	p.leads.Store(err == nil)
 	if errors.Is(err, ErrLocked) {
@@ -82,23 +104,23 @@ func (s *Store) attend(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		err = s.engineFault(err)
 	}
-	return led != p.leads.Load(), err
+	return led != p.leads.Load() || term != p.term.Load(), err
 }
 
-// lead enters this process as the one that leads: no transaction of another commits
-// from then on.
-func (s *Store) lead(ctx context.Context) error {
-	p := s.postgres
+// yield gives the advisory lock back and goes on living. The error is ErrLocked where
+// that is so.
+func (p *postgres) yield(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.held {
+		p.drop()
+	}
 	if p.conn == nil {
-		return ErrLocked
+		if err := p.connect(ctx); err != nil {
+			return err
+		}
 	}
-	if _, err := p.conn.Exec(ctx, `UPDATE tocsin SET owner = $1`, p.id); err != nil {
-		return err
-	}
-	_, err := p.conn.Exec(ctx, `DELETE FROM meta WHERE key = $1`, metaCarried)
-	return err
+	return ErrLocked
 }
 
 // acquire takes the advisory lock, or finds it held by this process. The error is
@@ -114,8 +136,7 @@ func (p *postgres) acquire(ctx context.Context) error {
 			return nil
 		}
 		if p.held || p.conn.IsClosed() {
-			p.drop()
-			p.pool.Reset() // the others have most likely ended with it
+			p.lose()
 		}
 	}
 	if p.conn == nil {
@@ -126,13 +147,36 @@ func (p *postgres) acquire(ctx context.Context) error {
 	// The first number is "tocs".
 	err := p.conn.QueryRow(asking, `SELECT pg_try_advisory_lock(1953457011, hashtext(current_schema()))`).Scan(&p.held)
 	if err != nil {
-		p.drop()
+		p.lose()
 		return err
 	}
 	if !p.held {
 		return ErrLocked
 	}
+	p.term.Add(1)
+	if p.joined {
+		if err := p.lead(asking); err != nil {
+			p.lose()
+			return err
+		}
+	}
 	return nil
+}
+
+// lose is drop where the connection has failed.
+func (p *postgres) lose() {
+	p.drop()
+	p.pool.Reset() // the others have most likely ended with it
+}
+
+// lead enters this process as the one that leads: no transaction of another commits
+// from then on.
+func (p *postgres) lead(ctx context.Context) error {
+	if _, err := p.conn.Exec(ctx, `UPDATE tocsin SET owner = $1`, p.owner()); err != nil {
+		return err
+	}
+	_, err := p.conn.Exec(ctx, `DELETE FROM meta WHERE key = $1`, metaCarried)
+	return err
 }
 
 // connect makes the connection that says that this process lives.
@@ -141,10 +185,7 @@ func (p *postgres) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// PostgreSQL is to find out within seconds that this machine is no more. These
-	// parameters are none where it is not asked over TCP.
-	_, err = c.Exec(ctx, `SET tcp_keepalives_idle = 2; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 5000`)
-	if err == nil {
+	if err = watched(ctx, c); err == nil {
 		_, err = c.Exec(ctx, `SELECT pg_advisory_lock(`+livingClass+`, hashtext($1))`, p.id)
 	}
 	if err != nil {
@@ -225,7 +266,7 @@ func (s *Store) enter(ctx context.Context, tx *sql.Tx) error {
 	if schema > len(migrations) {
 		return s.newer(schema)
 	}
-	if s.postgres.id != "" && owner != s.postgres.id {
+	if s.postgres.id != "" && owner != s.postgres.owner() {
 		if s.postgres.leads.Store(false); !s.postgres.joined {
 			s.postgres.release()
 		}

@@ -102,7 +102,7 @@ func (g *generation) open(ctx context.Context) (err error) {
 	if g.pages, err = g.queue.UI(queuePath); err != nil {
 		return err
 	}
-	if err := g.wheel.load(ctx); err != nil {
+	if err := g.wheel.reload(ctx); err != nil {
 		return err
 	}
 	if err := g.watcher.Open(); err != nil {

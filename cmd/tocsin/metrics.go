@@ -311,6 +311,13 @@ func (m *metrics) turned(took time.Duration, again bool, err error) {
 	}
 }
 
+// failing notes that no turn can be begun.
+func (m *metrics) failing() {
+	if m != nil {
+		m.turnFailing.Set(1)
+	}
+}
+
 // published notes what there is.
 func (m *metrics) published(events, feeds, faults, held, behind int) {
 	if m == nil {

@@ -90,8 +90,12 @@ func TestPostgres(t *testing.T) {
 	r.start()
 	r.until("the message", func() bool { return r.receiver.has(third) })
 	r.until("the record of it", func() bool { return len(r.deliveries(string(outbox.Delivered), 0)) == 3 })
-	if n := len(r.receiver.all()); n != 3 {
-		t.Errorf("%d messages about 3 events", n)
+	ids := make(map[string]bool) // a message may have come just before the crash, and again
+	for _, h := range r.receiver.all() {
+		ids[h.header.Get("webhook-id")] = true
+	}
+	if len(ids) != 3 {
+		t.Errorf("%d messages about 3 events", len(ids))
 	}
 	r.stop()
 	if r.log.has(password) {

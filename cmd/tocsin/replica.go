@@ -27,22 +27,28 @@ const followEvery = 250 * time.Millisecond
 // turned, to show it, too.
 const followers = time.Second
 
+// followLimit bounds how long a wheel waits for what another process has written, or for
+// the whole ledger.
+const followLimit = 30 * time.Second
+
 // replica is what a wheel knows of its part among those that share a state.
 type replica struct {
-	checkout string      // names this process's checkout of the folder; empty: nobody shares the state
-	last     string      // the checkout that all events were last compared with
-	leads    bool        // as the wheel has taken note of
-	lag      *ledger.Lag // of the checkout
-	compared bool        // with the ledger, for the first time
-	unlike   map[string]*feed.Feed
-	warned   bool
-	again    bool // the folder has to be looked at, as a turn was given up
+	checkout   string          // names this process's checkout of the folder; empty: nobody shares the state
+	last       string          // the checkout that all events were last compared with
+	leads      bool            // as the wheel has taken note of
+	term       int64           // of the store, when it did
+	lag        *ledger.Lag     // of the checkout
+	compared   bool            // with the ledger, for the first time
+	unlike     map[string]bool // paths of feeds that the one that leads makes otherwise
+	warned     bool
+	again      bool // the folder has to be looked at, as a turn was given up
+	unfollowed bool // what another process writes could not be read at the last try
 }
 
 func newReplica(s *ledger.Store, dir string, patience time.Duration) replica {
 	r := replica{leads: true}
 	if s.Shared() {
-		r = replica{checkout: checkoutOf(dir), lag: ledger.NewLag(patience), unlike: make(map[string]*feed.Feed)}
+		r = replica{checkout: checkoutOf(dir), lag: ledger.NewLag(patience), unlike: make(map[string]bool)}
 	}
 	return r
 }
@@ -65,14 +71,16 @@ func checkoutOf(dir string) string {
 // attend follows the process that leads, or takes over from it. It reports whether there
 // is something to turn for.
 func (w *wheel) attend(ctx context.Context) (turn bool, err error) {
-	leads := w.store.Leads()
-	if leads && w.leads {
-		return w.lagged(), nil
+	if w.leads && !w.deposed() {
+		return w.lagged() || w.again, nil
 	}
 	if w.leads {
 		w.cede()
 	}
-	update, news, err := w.catchUp(ctx)
+	leads, term := w.store.Leads(), w.store.Term()
+	limited, cancel := context.WithTimeout(ctx, followLimit)
+	defer cancel()
+	update, news, err := w.catchUp(limited)
 	if err != nil {
 		return false, err
 	}
@@ -82,7 +90,7 @@ func (w *wheel) attend(ctx context.Context) (turn bool, err error) {
 		}
 		return w.again && err == nil, err
 	}
-	// Nothing is written by another from here on.
+	// Nothing has been written by another since.
 	if err := w.resume(ctx); err != nil {
 		return false, err
 	}
@@ -94,9 +102,15 @@ func (w *wheel) attend(ctx context.Context) (turn bool, err error) {
 	}
 	w.live.shut() // until what the one before may have only committed is published
 	w.live.own(true)
-	w.leads, w.owed = true, true
+	w.leads, w.term, w.owed = true, term, true
+	w.catalog.Touch(maps.Keys(w.unlike)) // what it made otherwise than another is new now
 	w.log.Info("this process leads", "store", w.store.Name())
 	return true, nil
+}
+
+// deposed reports whether another process leads, or may have led in between.
+func (w *wheel) deposed() bool {
+	return w.lag != nil && (!w.store.Leads() || w.store.Term() != w.term)
 }
 
 // cede notes that another process leads, or is about to.
@@ -137,6 +151,7 @@ func (w *wheel) catchUp(ctx context.Context) (update web.Update, news bool, err 
 			}
 		}
 	}
+	w.catalog.Touch(slices.Values(what.Feeds)) // also those whose validators alone are others
 	update, _ = w.enter(what.Told, what.Corrections, w.now())
 	w.site.Update(update)
 	w.log.Debug("followed", "events", len(what.Told), "feeds", len(update.Feeds))
@@ -175,8 +190,9 @@ func (w *wheel) validate(f *feed.Feed, now time.Time) ledger.Validators {
 		return w.ledger.SetFeed(f.Path, f.Name, f.Digest, f.Updated, f.Empty(), now)
 	}
 	v := w.ledger.Feed(f.Path)
+	delete(w.unlike, f.Path)
 	if v.Digest != f.Digest {
-		w.unlike[f.Path] = f
+		w.unlike[f.Path] = true
 		if !w.warned {
 			w.warned = true
 			w.log.Warn("this process makes other feeds than the one that leads; give both one configuration and one version", "feed", f.Path)

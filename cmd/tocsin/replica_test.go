@@ -298,6 +298,14 @@ func TestReplicasWithoutPostgres(t *testing.T) {
 	})
 }
 
+// milestone adds an event that stays as it is: by it a process that has just begun can
+// tell that its checkout has come so far, and that what differs was edited since.
+func (r *rig) milestone(n int) string {
+	title := fmt.Sprintf("Sentinel behind step %d", n)
+	r.write(filepath.Join(r.events, fmt.Sprintf("zz-milestone-%d.md", n)), roundEvent(title, "2020-01-01", 8, "sentinels"))
+	return title
+}
+
 // replayShared replays a recording on three daemons with one state, and disturbs them so
 // often at random moments.
 func replayShared(t *testing.T, often int, disturb func(*replicas, *rand.Rand)) {
@@ -327,6 +335,11 @@ func replayShared(t *testing.T, often int, disturb func(*replicas, *rand.Rand)) 
 	for _, r := range c.all {
 		r.until("ready", r.isReady)
 	}
+	begun := ""
+	for _, r := range c.all {
+		begun = r.milestone(0)
+	}
+	c.all[0].settled(begun)
 	want := make(map[string]int)
 	for i, s := range steps[1:] {
 		title := c.checkout(&s)
@@ -337,6 +350,10 @@ func replayShared(t *testing.T, often int, disturb func(*replicas, *rand.Rand)) 
 		for what := range s.expected(0) {
 			want[what]++
 		}
+		for _, r := range c.all {
+			title = r.milestone(s.Step)
+		}
+		c.all[0].settled(title)
 	}
 	for _, r := range c.all {
 		r.until("ready", r.isReady)
@@ -351,8 +368,10 @@ func replayShared(t *testing.T, often int, disturb func(*replicas, *rand.Rand)) 
 	alone.sentinel(-1)
 	steps[0].apply(t, alone.events, "git")
 	alone.start()
+	alone.settled(alone.milestone(0))
 	for _, s := range steps[1:] {
 		alone.settled(alone.checkout(&s))
+		alone.settled(alone.milestone(s.Step))
 	}
 	compareFeeds(t, "of three and of one", published, alone.feeds())
 	t.Logf("disturbed %d times: %d messages, %d requests, %d files of feeds", done, len(want), len(hooks), len(published))

@@ -161,6 +161,12 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 	}
 	beat := time.NewTicker(w.beat)
 	defer beat.Stop()
+	failed := time.Duration(0) // how long to wait after a failed turn
+	retry := time.NewTimer(0)  // for a turn that was given up
+	if !retry.Stop() {
+		<-retry.C
+	}
+	defer retry.Stop()
 	var attend <-chan time.Time
 	if w.store.Shared() {
 		if _, err := w.attend(ctx); err != nil {
@@ -179,14 +185,21 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 		case h := <-hints:
 			where = w.widen(where, h)
 		case <-attend:
+			w.alive()
+			w.store.Withhold(lost())
 			turn, err := w.attend(ctx)
 			switch {
 			case ctx.Err() != nil:
 				return
 			case err != nil:
+				w.unfollowed = true
 				w.fail(err, followEvery)
+				w.metrics.failing()
 			case !w.leads:
-				w.recovered()
+				if w.unfollowed {
+					w.unfollowed = false
+					w.recovered()
+				}
 				if known = known || !w.ledger.First(); known {
 					serve()
 				}
@@ -195,6 +208,8 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 				continue
 			}
 			where.All, w.again = w.again, false
+		case <-retry.C:
+			where.All = true
 		case <-beat.C:
 			w.alive()
 			w.status(ctx)
@@ -210,9 +225,12 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 		case <-ctx.Done():
 			return
 		}
-		failed := time.Duration(0) // how long to wait after a failed turn
-		ceded := false             // another process leads, and turns for this one
+		later := false // the turn is given up for now
 		for {
+			if w.leads && w.deposed() {
+				later, w.again = true, true // attend goes on
+				break
+			}
 			began := time.Now()
 			again, err := w.turn(ctx, where)
 			if ctx.Err() != nil {
@@ -223,7 +241,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			wait := w.settle
 			switch {
 			case errors.Is(err, ledger.ErrLocked):
-				wait, ceded = 0, true // attend finds out
+				wait, later, w.again = 0, true, true // attend goes on
 			case err != nil:
 				failed = min(max(2*failed, time.Second), 30*time.Second)
 				wait = failed
@@ -232,9 +250,13 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 				if known {
 					serve()
 				}
+				if attend != nil { // what another process writes is followed meanwhile
+					wait, later = 0, true
+					retry.Reset(failed)
+				}
 			case again == nil:
 				w.recovered()
-				wait = 0
+				wait, failed = 0, 0
 			default:
 				// Something was missing or in motion: only what is still
 				// missing after a settle time is gone.
@@ -253,8 +275,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			default:
 			}
 		}
-		if ceded {
-			w.again = true
+		if later {
 			continue
 		}
 		first := !w.turned.Load()
@@ -640,15 +661,7 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 		w.alive()
 		return !w.ledger.Feed(path).Modified.IsZero()
 	}
-	touched := w.catalog.Touched(known)
-	if w.leads { // what it made otherwise than another is new now
-		for path, f := range w.unlike {
-			if !slices.ContainsFunc(touched, func(t *feed.Feed) bool { return t.Path == path }) {
-				touched = append(touched, f)
-			}
-		}
-	}
-	for _, f := range touched {
+	for _, f := range w.catalog.Touched(known) {
 		w.alive()
 		before, shown := w.ledger.Feed(f.Path), w.site.Feed(f.Path)
 		v := w.validate(f, now)
@@ -658,7 +671,8 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 		}
 		// Behind a turn that failed, what is shown may be of an earlier reading of the
 		// ledger, which no longer finds the texts of what changes from now on.
-		if v != before || shown == nil || shown.Total != f.Total || shown.Digest != f.Digest || shown.Emptied != f.Emptied || w.owed {
+		if v != before || shown == nil || shown.Total != f.Total || shown.Digest != f.Digest ||
+			shown.Modified != f.Modified || shown.Updated != f.Updated || shown.Emptied != f.Emptied || w.owed {
 			u.Feeds = append(u.Feeds, f)
 		}
 	}
@@ -669,7 +683,13 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 // none. The ping does not go out before the bytes are live.
 func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notify.Planned) error {
 	device := w.timeline.Device()
-	settled := w.settled()
+	settled, noted := w.settled(), w.last
+	switch {
+	case settled:
+		noted = w.checkout
+	case w.ledger.Pending() && w.last != w.checkout:
+		noted = "" // it is no longer that of the process before, and not this one's yet
+	}
 	if !w.ledger.Pending() && len(planned) == 0 && !w.noted && device == w.device && w.timeline.Unmarked() < manyMarks && !settled {
 		return nil
 	}
@@ -682,8 +702,8 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notif
 				return err
 			}
 		}
-		if settled {
-			if err := ledger.NoteCheckout(ctx, tx, w.checkout); err != nil {
+		if noted != w.last {
+			if err := ledger.NoteCheckout(ctx, tx, noted); err != nil {
 				return err
 			}
 		}
@@ -723,9 +743,7 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notif
 			}
 		}
 		w.noted, w.device = false, device
-		if settled {
-			w.last = w.checkout
-		}
+		w.last = noted
 	}
 	return err
 }

@@ -30,7 +30,7 @@ const sayAgain = 10 * time.Minute
 
 // elsewherePause is how long a delivery that is for another process to send waits to be
 // looked at again, by whichever process.
-const elsewherePause = 500 * time.Millisecond
+const elsewherePause = time.Second
 
 // taken is a delivery whose turn it is.
 type taken struct {
@@ -130,6 +130,9 @@ func (o *Outbox) take(ctx context.Context, job *river.Job[task]) (_ *taken, late
 	}
 	d.since = fromMicro(since)
 	if down, probe := d.sink.isDown(d.seq); down && !probe && !d.sink.closed() {
+		if o.others.Load() {
+			return nil, elsewherePause, nil // another process may reach it
+		}
 		return nil, downPause, nil
 	}
 	if later := d.sink.pausedFor(); later > 0 && !d.sink.closed() {

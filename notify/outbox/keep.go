@@ -77,6 +77,7 @@ func (o *Outbox) attend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	o.others.Store(n > 1)
 	for _, s := range o.sinks {
 		s.share(n)
 	}

@@ -73,6 +73,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -149,6 +150,7 @@ type Outbox struct {
 	client *river.Client[*sql.Tx]
 	waker  *waker
 	dead   map[string]bool  // processes that did not live at the last attend
+	others atomic.Bool      // there are other processes
 	pages  *riverui.Handler // nil where nobody asked for them
 
 	closing  sync.Once
