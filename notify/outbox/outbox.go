@@ -281,7 +281,10 @@ func (o *Outbox) Run(ctx context.Context) error {
 func (o *Outbox) begun(ctx context.Context, what string, start func(context.Context) error) error {
 	for said := false; ; said = true {
 		err := start(ctx)
-		if !o.store.Away(err) {
+		if err == nil {
+			return nil
+		}
+		if err = fmt.Errorf("store %s: %w", o.store.Name(), err); !o.store.Away(err) {
 			return err
 		}
 		if !said {
