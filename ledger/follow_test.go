@@ -157,3 +157,56 @@ func TestAttend(t *testing.T) {
 		t.Errorf("it holds %q", got)
 	}
 }
+
+// Who leads and finds the schema of a newer version, or cannot do its work, gives the lead
+// to another, and keeps it where there is none.
+func TestYield(t *testing.T) {
+	ledgertest.OfPostgres(t)
+	for name, hinder := range map[string]func(t *testing.T, s *Store){
+		"withheld": func(_ *testing.T, s *Store) { s.Withhold(true) },
+		"outdated": func(t *testing.T, s *Store) {
+			if _, err := s.DB().Exec(`UPDATE tocsin SET schema = 1000`); err != nil {
+				t.Fatal(err)
+			}
+			if err := putKey(s, "1"); !errors.Is(err, ErrNewer) {
+				t.Errorf("Write: %v", err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := ledgertest.Store(t)
+			var all []*Store
+			leads := func(s *Store) bool {
+				t.Helper()
+				if _, err := s.attend(t.Context()); err != nil {
+					t.Error(err)
+				}
+				return s.Leads()
+			}
+			for range 2 {
+				s, err := Join(t.Context(), address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { s.Close() })
+				all = append(all, s)
+				if len(all) == 1 {
+					hinder(t, s)
+					if !leads(s) {
+						t.Error("the only one does not lead")
+					}
+					if _, err := s.DB().Exec(`UPDATE tocsin SET schema = $1`, len(migrations)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			term := all[1].Term()
+			if leads(all[0]) || !leads(all[1]) || all[1].Term() != term+1 {
+				t.Errorf("the first leads: %v, the other: %v", all[0].Leads(), all[1].Leads())
+			}
+			if leads(all[0]) {
+				t.Error("the first leads again")
+			}
+		})
+	}
+}

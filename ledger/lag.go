@@ -68,11 +68,11 @@ func (s *Store) Superseded(ctx context.Context, e *event.Event) (bool, error) {
 // differs since an earlier turn is an edit. Not so what differs since the same turn, which
 // may have held several steps of the folder.
 //
-// It no longer lags where it has stayed as it is for so long (patience) that it is meant:
-// somebody has taken an edit back before this checkout had it, or has removed the file.
+// It no longer lags where it has stayed as it is for so long (patience), while the process
+// leads, that it is meant: somebody has taken an edit back before this checkout had it, or has removed the file.
 //
-// The limits of that: a checkout that nobody brings up to date for longer than patience,
-// by the time its process comes to lead, takes the others' edits back. An edit that puts
+// The limits of that: a checkout that nobody brings up to date, patience after its process
+// has come to lead, takes the others' edits back. An edit that puts
 // a file back as it was is told later by patience where its process never saw the file in
 // between, or has just begun and its folder has nothing that is newer. A folder that is
 // brought up to date file by file, with pauses longer than watch.settle, may have what is
@@ -100,6 +100,14 @@ func (g *Lag) Len() int { return len(g.since) }
 
 // All returns the ids of the events that may lag.
 func (g *Lag) All() iter.Seq[string] { return maps.Keys(g.since) }
+
+// Lead says that this process leads from now on: what its folder has until then counts
+// as seen now, however long it has been so.
+func (g *Lag) Lead(now time.Time) {
+	for id, l := range g.since {
+		g.since[id] = lagging{now, l.seen}
+	}
+}
 
 // None says that the folder is what the ledger was made from: nothing lags.
 func (g *Lag) None() { clear(g.since) }

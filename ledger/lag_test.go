@@ -68,6 +68,30 @@ func TestLag(t *testing.T) {
 	}
 }
 
+// The time that a folder lags counts from when its process leads.
+func TestLagBehindALongFollowing(t *testing.T) {
+	r := start(t)
+	first, second := an("x", "First"), an("x", "Second")
+	r.turn(first)
+	r.turn(second)
+	const patience = time.Minute
+	g, now := NewLag(patience), r.now
+	g.Followed("x", first, second, now)
+	for _, test := range []struct {
+		after time.Duration
+		lags  bool
+	}{{0, true}, {patience - time.Second, true}, {time.Second, false}} {
+		if test.after == 0 {
+			now = now.Add(time.Hour)
+			g.Lead(now)
+		}
+		now = now.Add(test.after)
+		if lags, err := g.Lags(t.Context(), r.store, "x", first, second, now); err != nil || lags != test.lags {
+			t.Errorf("%v later: %v, %v", test.after, lags, err)
+		}
+	}
+}
+
 // What was superseded long ago is forgotten.
 func TestSupersededIsForgotten(t *testing.T) {
 	r := start(t)

@@ -46,6 +46,7 @@ type postgres struct {
 	leads    atomic.Bool
 	term     atomic.Int64 // how often it came to hold the lock
 	withheld atomic.Bool  // it is not to lead where others live
+	outdated atomic.Bool  // likewise: the schema is that of a newer version
 
 	mu   sync.Mutex
 	conn *pgx.Conn // says that this process lives, and holds the lock; nil: there is none

@@ -87,7 +87,7 @@ func (s *Store) attend(ctx context.Context) (changed bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, attendLimit)
 	defer cancel()
 	led, term := p.leads.Load(), p.term.Load()
-	withheld := p.withheld.Load()
+	withheld := p.withheld.Load() || p.outdated.Load()
 	if withheld {
 		n, err := s.Processes(limited)
 		withheld = err == nil && n > 1
@@ -264,6 +264,7 @@ func (s *Store) enter(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if schema > len(migrations) {
+		s.postgres.outdated.Store(true)
 		return s.newer(schema)
 	}
 	if s.postgres.id != "" && owner != s.postgres.owner() {

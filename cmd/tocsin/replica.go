@@ -100,6 +100,7 @@ func (w *wheel) attend(ctx context.Context) (turn bool, err error) {
 	if w.last == w.checkout {
 		w.lag.None() // the ledger was made from this checkout
 	}
+	w.lag.Lead(time.Now())
 	w.live.shut() // until what the one before may have only committed is published
 	w.live.own(true)
 	w.leads, w.term, w.owed = true, term, true

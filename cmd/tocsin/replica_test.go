@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -184,6 +185,32 @@ func TestReplicas(t *testing.T) {
 	}
 	if a.metric("tocsin_events_behind") != "1" {
 		t.Error("the metrics do not tell of the event that its checkout has not yet")
+	}
+}
+
+// One that leads and whose folder is away lets another lead.
+func TestReplicaWithoutFolder(t *testing.T) {
+	t.Parallel()
+	c := newReplicas(t, 2, 10*time.Minute, "")
+	a, b := c.all[0], c.all[1]
+	for _, r := range c.all {
+		r.seeded()
+		r.start()
+	}
+	if err := os.Rename(a.events, a.events+".away"); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the other to lead", b.leads)
+	title := "Round 1"
+	b.write(filepath.Join(b.events, "round-1.md"), roundEvent(title, roundDate(1, 1), 8, "rounds"))
+	b.until("the message", func() bool { return b.receiver.has(title) })
+	feeds := c.same()
+	if err := os.Rename(a.events+".away", a.events); err != nil {
+		t.Fatal(err)
+	}
+	a.until("the folder to be back", a.isReady)
+	if a.leads() || !maps.Equal(feeds, c.same()) {
+		t.Error("the one whose folder is back does not follow")
 	}
 }
 

@@ -237,6 +237,9 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 				return
 			}
 			w.metrics.turned(time.Since(began), again != nil, err)
+			if w.unfollowed {
+				w.metrics.failing()
+			}
 			w.count()
 			wait := w.settle
 			switch {
@@ -255,7 +258,9 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 					retry.Reset(failed)
 				}
 			case again == nil:
-				w.recovered()
+				if !w.unfollowed { // else it is the rest of its work that fails
+					w.recovered()
+				}
 				wait, failed = 0, 0
 			default:
 				// Something was missing or in motion: only what is still
