@@ -69,6 +69,8 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 		if !d.system.wantsStatus() {
 			return
 		}
+		ctx, cancel := context.WithTimeout(ctx, answerLimit)
+		defer cancel()
 		if text, err := g.summary(ctx); err == nil { // else the turns say that the store is at fault
 			d.system.status(text)
 		}

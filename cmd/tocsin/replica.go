@@ -27,8 +27,7 @@ const followEvery = 250 * time.Millisecond
 // turned, to show it, too.
 const followers = time.Second
 
-// followLimit bounds how long a wheel waits for what another process has written, or for
-// the whole ledger.
+// followLimit bounds how long a wheel waits for what another process has written.
 const followLimit = 30 * time.Second
 
 // replica is what a wheel knows of its part among those that share a state.
@@ -78,9 +77,7 @@ func (w *wheel) attend(ctx context.Context) (turn bool, err error) {
 		w.cede()
 	}
 	leads, term := w.store.Leads(), w.store.Term()
-	limited, cancel := context.WithTimeout(ctx, followLimit)
-	defer cancel()
-	update, news, err := w.catchUp(limited)
+	update, news, err := w.catchUp(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -132,7 +129,9 @@ func (w *wheel) catchUp(ctx context.Context) (update web.Update, news bool, err 
 	if w.ledger == nil {
 		return update, true, w.reload(ctx)
 	}
-	what, err := w.ledger.Follow(ctx, w.store)
+	limited, cancel := context.WithTimeout(ctx, followLimit)
+	defer cancel()
+	what, err := w.ledger.Follow(limited, w.store)
 	switch {
 	case errors.Is(err, ledger.ErrFar):
 		return update, true, w.reload(ctx)
