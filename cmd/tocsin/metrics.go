@@ -311,10 +311,10 @@ func (m *metrics) turned(took time.Duration, again bool, err error) {
 	}
 }
 
-// failing notes that no turn can be begun.
-func (m *metrics) failing() {
+// failing notes whether what another process writes cannot be read.
+func (m *metrics) failing(is bool) {
 	if m != nil {
-		m.turnFailing.Set(1)
+		m.turnFailing.Set(number(is))
 	}
 }
 

@@ -265,7 +265,7 @@ func (b *bench) begin(t failer) *play {
 	p.try(os.Mkdir(b.config.Events.Dir, 0o755))
 	p.try(b.store.Write(context.Background(), func(tx *sql.Tx) error {
 		for _, table := range []string{
-			"delivery_events", "deliveries", "moves", "history", "renames", "events", "slugs", "feeds", "files", "meta", "river_job", "river_notification",
+			"delivery_events", "deliveries", "moves", "history", "renames", "superseded", "briefs", "events", "slugs", "feeds", "files", "meta", "river_job", "river_notification",
 		} {
 			if _, err := tx.Exec("DELETE FROM " + table); err != nil {
 				return err

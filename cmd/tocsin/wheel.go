@@ -194,12 +194,13 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			case err != nil:
 				w.unfollowed = true
 				w.fail(err, followEvery)
-				w.metrics.failing()
-			case !w.leads:
-				if w.unfollowed {
-					w.unfollowed = false
-					w.recovered()
-				}
+				w.metrics.failing(true)
+			case w.unfollowed:
+				w.unfollowed = false
+				w.recovered()
+				w.metrics.failing(false)
+			}
+			if err == nil && !w.leads {
 				if known = known || !w.ledger.First(); known {
 					serve()
 				}
@@ -238,7 +239,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			}
 			w.metrics.turned(time.Since(began), again != nil, err)
 			if w.unfollowed {
-				w.metrics.failing()
+				w.metrics.failing(true)
 			}
 			w.count()
 			wait := w.settle
