@@ -22,14 +22,17 @@ func (o *Outbox) recover(ctx context.Context) error {
 		return err
 	}
 	return o.store.Share(ctx, "", func(tx *sql.Tx) error {
-		which, args := `true`, []any(nil)
+		// The table of a file is emptied whatever it holds: a state that cannot be written
+		// is better noticed here than by all that River begins.
+		jobs, leaders, args := `true`, ``, []any(nil)
 		if o.store.Shared() {
-			which, args = lastBy+` = $1 OR `+o.store.Dead(lastBy), []any{o.client.ID()}
+			jobs, leaders = lastBy+` = $1 OR `+o.store.Dead(lastBy), ` WHERE leader_id = $1 OR `+o.store.Dead("leader_id")
+			args = []any{o.client.ID()}
 		}
-		if _, err := revive(ctx, tx, which, args...); err != nil {
+		if _, err := revive(ctx, tx, jobs, args...); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM river_leader WHERE leader_id = $1 OR `+o.store.Dead("leader_id"), o.client.ID()); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM river_leader`+leaders, args...); err != nil {
 			return err
 		}
 		// The others are only touched later: now is the time to miss them.
