@@ -297,7 +297,7 @@ func TestLagThatStays(t *testing.T) {
 func TestReplicasKilled(t *testing.T) {
 	unraced(t)
 	t.Parallel()
-	replayShared(t, 50, func(c *replicas, chance *rand.Rand) {
+	replayShared(t, 20, 50, func(c *replicas, chance *rand.Rand) {
 		r := c.all[chance.IntN(len(c.all))]
 		led := r.leads()
 		r.kill()
@@ -314,7 +314,7 @@ func TestReplicasKilled(t *testing.T) {
 func TestReplicasWithoutPostgres(t *testing.T) {
 	unraced(t)
 	t.Parallel()
-	replayShared(t, 4, func(c *replicas, chance *rand.Rand) {
+	replayShared(t, 8, 4, func(c *replicas, chance *rand.Rand) {
 		if err := c.server.Stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -333,10 +333,9 @@ func (r *rig) milestone(n int) string {
 	return title
 }
 
-// replayShared replays a recording on three daemons with one state, and disturbs them so
-// often at random moments.
-func replayShared(t *testing.T, often int, disturb func(*replicas, *rand.Rand)) {
-	const last = 20
+// replayShared replays the first steps of a recording on three daemons with one state, to
+// the last, and disturbs them so often at random moments.
+func replayShared(t *testing.T, last, often int, disturb func(*replicas, *rand.Rand)) {
 	steps := recording(t, "hugo", last)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
