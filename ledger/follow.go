@@ -78,6 +78,23 @@ func (l *Ledger) writeTurn(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
+// eachTurn calls f for the turns behind one, in their order, of those that are kept.
+func eachTurn(ctx context.Context, db Querier, behind int64, f func(turn int64, d delta)) error {
+	return Each(ctx, db, `SELECT turn, delta FROM turns WHERE turn > $1 ORDER BY turn`, []any{behind}, func(scan func(...any) error) error {
+		var turn int64
+		var text string
+		if err := scan(&turn, &text); err != nil {
+			return err
+		}
+		var d delta
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			return fmt.Errorf("a turn: %w", err)
+		}
+		f(turn, d)
+		return nil
+	})
+}
+
 // ages tell in which turn each event became as it is.
 type ages struct {
 	named map[string]int64 // by entry id
@@ -89,16 +106,7 @@ type ages struct {
 func readAges(ctx context.Context, db Querier) (ages, error) {
 	a := ages{named: make(map[string]int64), most: math.MaxInt64}
 	before := int64(0)
-	err := Each(ctx, db, `SELECT turn, delta FROM turns ORDER BY turn`, nil, func(scan func(...any) error) error {
-		var turn int64
-		var text string
-		if err := scan(&turn, &text); err != nil {
-			return err
-		}
-		var d delta
-		if err := json.Unmarshal([]byte(text), &d); err != nil {
-			return fmt.Errorf("a turn: %w", err)
-		}
+	err := eachTurn(ctx, db, 0, func(turn int64, d delta) {
 		switch {
 		case d.First:
 			clear(a.named)
@@ -115,7 +123,6 @@ func readAges(ctx context.Context, db Querier) (ages, error) {
 			a.named[entry] = turn
 		}
 		before = turn
-		return nil
 	})
 	return a, err
 }
@@ -175,21 +182,12 @@ func (l *Ledger) follow(ctx context.Context, s *Store, db Querier) (*News, error
 	}
 	var all delta
 	turns := int64(0)
-	err = Each(ctx, db, `SELECT delta FROM turns WHERE turn > $1 ORDER BY turn`, []any{l.turn}, func(scan func(...any) error) error {
-		var text string
-		if err := scan(&text); err != nil {
-			return err
-		}
-		var d delta
-		if err := json.Unmarshal([]byte(text), &d); err != nil {
-			return fmt.Errorf("a turn: %w", err)
-		}
+	err = eachTurn(ctx, db, l.turn, func(_ int64, d delta) {
 		turns++
 		all.All = all.All || d.All
 		all.Renames = all.Renames || d.Renames
 		all.Events, all.Moves = append(all.Events, d.Events...), append(all.Moves, d.Moves...)
 		all.Feeds, all.Slugs = append(all.Feeds, d.Feeds...), append(all.Slugs, d.Slugs...)
-		return nil
 	})
 	if err != nil {
 		return nil, err

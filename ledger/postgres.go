@@ -348,14 +348,12 @@ var postgresSchema = strings.NewReplacer(
 )
 
 // versionPostgres is the number of migrations; 0: there is no state.
-func versionPostgres(ctx context.Context, q interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}) (v int, err error) {
+func versionPostgres(ctx context.Context, db Querier) (v int, err error) {
 	var there bool
-	if err := q.QueryRowContext(ctx, `SELECT to_regclass('tocsin') IS NOT NULL`).Scan(&there); err != nil || !there {
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('tocsin') IS NOT NULL`).Scan(&there); err != nil || !there {
 		return 0, err
 	}
-	err = q.QueryRowContext(ctx, `SELECT schema FROM tocsin`).Scan(&v)
+	err = db.QueryRowContext(ctx, `SELECT schema FROM tocsin`).Scan(&v)
 	return v, err
 }
 

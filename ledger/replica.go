@@ -288,7 +288,7 @@ func (s *Store) Share(ctx context.Context, part string, f func(*sql.Tx) error) e
 	}, f)
 }
 
-// The locks of parts are numbered by their names, and 0 is that of all.
+// The locks of parts are numbered by their names; the empty one is that of all.
 const lockPart = `hashtextextended('tocsin ' || current_schema() || ' ' || $1, 0)`
 
 func (s *Store) lockAll(ctx context.Context, tx *sql.Tx) error {
