@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/event"
+	"tocsin/feed"
+	"tocsin/ledger"
+	"tocsin/web"
+)
+
+// loadPercent is by how much memory grows between two collections of garbage while the
+// ledger is read.
+const loadPercent = 400
+
+// manyEvents is from how many on it is less, so that a million need no memory that they
+// do not keep.
+const manyEvents = 200_000
+
+// load reads the ledger and fills the catalog from it. Everything has to be
+// compared then.
+func (w *wheel) load(ctx context.Context) error {
+	// Nearly all that is made here stays: to look for what does not is for nothing.
+	defer debug.SetGCPercent(debug.SetGCPercent(loadPercent))
+	l, err := ledger.Load(ctx, w.store, w.dates)
+	if err != nil {
+		return err
+	}
+	if w.leads {
+		if err := w.resume(ctx); err != nil {
+			return err
+		}
+	}
+	// What does not stay is some hundred bytes of an event: of many that is too much.
+	debug.SetGCPercent(min(loadPercent, max(50, loadPercent*manyEvents/(l.Len()+1))))
+	w.catalog = feed.NewCatalog(w.style, w.least, w.custom)
+	entries := w.makeEntries(l)
+	w.entries = make(map[string]*feed.Entry, len(entries))
+	events := make([]*event.Event, len(entries))
+	for i, n := range entries {
+		w.entries[n.ID], events[i] = n, n.Event
+	}
+	update := web.Update{Events: slices.Clone(entries), Moved: l.Moves(nil), Withdrawn: l.WithdrawnIDs(), Topics: l.Slugs(), Renamed: l.Renames()}
+	for _, c := range l.Corrections() {
+		entries = append(entries, w.correction(l, c))
+	}
+	names := make(map[string]string)
+	for path, v := range l.Feeds() {
+		names[path] = v.Name
+	}
+	w.catalog.Fill(entries, names)
+	w.timeline.Keep(slices.Values(events))
+	w.site.Update(update)
+	w.ledger, w.owed = l, true
+	if !l.First() {
+		u, _ := w.enter(nil, nil, w.now())
+		w.site.Update(u) // what there is can be served before the folder is read
+	}
+	if fetch := l.Fetch(w.store); fetch != nil {
+		select {
+		case <-w.unread: // of the reading before
+		default:
+		}
+		w.unread <- fetch
+	}
+	w.count()
+	return nil
+}
+
+// resume reads what the process that led last had in hand.
+func (w *wheel) resume(ctx context.Context) error {
+	held, err := w.store.Held(ctx)
+	if err != nil {
+		return err
+	}
+	if w.device, err = w.store.Device(ctx); err != nil {
+		return err
+	}
+	w.held.Store(held)
+	w.noted = held != nil
+	return nil
+}
+
+// fetchTexts fetches the texts that load has left where they may be out of reach some
+// day, until ctx ends.
+func (w *wheel) fetchTexts(ctx context.Context) {
+	for {
+		var fetch func(context.Context) error
+		select {
+		case fetch = <-w.unread:
+		case <-ctx.Done():
+			return
+		}
+		for fetch(ctx) != nil && len(w.unread) == 0 { // the turns say what is wrong
+			select {
+			case <-time.After(fetchAgain):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// fetchAgain is how long fetchTexts waits where texts are out of reach.
+const fetchAgain = 10 * time.Second
+
+// manyMarks is from how many on marks of files are worth a transaction of their own.
+const manyMarks = 1000
+
+// recall spares the first look the files that are as an earlier process knew them.
+func (w *wheel) recall(ctx context.Context) error {
+	byPath := make(map[string]*event.Event, w.ledger.Len())
+	for r := range w.ledger.Public() {
+		byPath[r.Event.Path] = r.Event
+	}
+	return w.store.EachMark(ctx, w.reader, func(path string, mark []byte) {
+		if e := byPath[path]; e != nil {
+			w.timeline.Recall(e, mark)
+		}
+		w.alive()
+	})
+}
+
+// makeEntries makes the entries of all public events, on all cores.
+func (w *wheel) makeEntries(l *ledger.Ledger) []*feed.Entry {
+	records := slices.Collect(l.Public())
+	entries := make([]*feed.Entry, len(records))
+	const together = 1000
+	var making errgroup.Group
+	making.SetLimit(runtime.GOMAXPROCS(0))
+	for begin := 0; begin < len(records); begin += together {
+		making.Go(func() error {
+			for i := begin; i < min(begin+together, len(records)); i++ {
+				entries[i] = w.entry(l, records[i])
+			}
+			return nil
+		})
+	}
+	_ = making.Wait() // none fails
+	return entries
+}
+
+// entry makes the entry of an event.
+func (w *wheel) entry(l *ledger.Ledger, r *ledger.Record) *feed.Entry {
+	w.alive()
+	return w.style.NewEntry(feed.Known{
+		ID: r.EntryID, Event: r.Event, Published: r.Published, Updated: r.Updated, History: r.History,
+	}, l.Slug)
+}
+
+// correction makes the entry of a correction.
+func (w *wheel) correction(l *ledger.Ledger, c *ledger.Correction) *feed.Entry {
+	return w.style.NewCorrection(c.EntryID, c.Event, feed.Correction{Past: c.Past, Before: c.Before, Crowd: c.Crowd}, c.Updated, l.Slug)
+}
