@@ -1,8 +1,12 @@
 package web
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -12,10 +16,11 @@ import (
 	"tocsin/timeline"
 )
 
-// generated returns a site of n generated events, and what published them.
-func generated(b *testing.B, n int) (*testSite, Update) {
+// generated returns a site of n generated events, of which a feed shows so many, and
+// what published them.
+func generated(b *testing.B, n, entries int) (*testSite, Update) {
 	s := newTestSite(b, "https://example.org")
-	s.style.MaxEntries = 50
+	s.style.MaxEntries = entries
 	r := event.NewReader(event.Dialect{})
 	var events []*feed.Entry
 	for i := range n {
@@ -35,7 +40,7 @@ func generated(b *testing.B, n int) (*testSite, Update) {
 
 // BenchmarkPage makes pages of 2,000 generated events, one of a kind after the other.
 func BenchmarkPage(b *testing.B) {
-	s, u := generated(b, 2000)
+	s, u := generated(b, 2000, 50)
 	of := make(map[string][]string)
 	for _, f := range u.Feeds {
 		if strings.HasPrefix(f.Path, string(timeline.Tag)) {
@@ -63,7 +68,7 @@ func BenchmarkPage(b *testing.B) {
 // BenchmarkPublish writes 100 generated events into a new folder, and into one that
 // has them already.
 func BenchmarkPublish(b *testing.B) {
-	s, u := generated(b, 100)
+	s, u := generated(b, 100, 50)
 	write := func(b *testing.B, dir string) {
 		if err := s.folder(dir).p.Write(b.Context(), s.Edition(u, true)); err != nil {
 			b.Fatal(err)
@@ -111,5 +116,68 @@ func BenchmarkPublishTurn(b *testing.B) {
 		if err := d.p.Write(b.Context(), s.Edition(u, false)); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkServe asks for a feed of some hundred kilobytes on one connection, in the
+// ways of feed readers. "nothing" is what net/http takes of it: a handler that answers
+// everything with a bare 304.
+func BenchmarkServe(b *testing.B) {
+	s, _ := generated(b, 100, 20)
+	nothing := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) })
+	const gzip = "Accept-Encoding: gzip\r\n"
+	known := gzip + "If-None-Match: " + s.get("GET", feedPath, "Accept-Encoding", "gzip").Header.Get("ETag") + "\r\n"
+	for _, c := range []struct {
+		name    string
+		handler http.Handler
+		headers string
+		status  int
+	}{
+		{"nothing", nothing, known, http.StatusNotModified},
+		{"unmodified", s.Handler(), known, http.StatusNotModified},
+		{"gzip", s.Handler(), gzip, http.StatusOK},
+		{"plain", s.Handler(), "", http.StatusOK},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			server := httptest.NewServer(c.handler)
+			defer server.Close()
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer conn.Close()
+			request := []byte("GET " + feedPath + " HTTP/1.1\r\nHost: localhost\r\n" + c.headers + "\r\n")
+			ask := func() {
+				if _, err := conn.Write(request); err != nil {
+					b.Fatal(err)
+				}
+			}
+			in := bufio.NewReaderSize(conn, 256<<10)
+			ask()
+			first, err := http.ReadResponse(in, nil)
+			if err != nil || first.StatusCode != c.status {
+				b.Fatal(first, err)
+			}
+			length, err := io.Copy(io.Discard, first.Body)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() { // allocates nothing itself
+				ask()
+				for {
+					line, err := in.ReadSlice('\n')
+					if err != nil {
+						b.Fatal(err)
+					}
+					if len(line) == len("\r\n") {
+						break
+					}
+				}
+				if _, err := in.Discard(int(length)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
