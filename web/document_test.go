@@ -154,7 +154,7 @@ func TestPagesFollow(t *testing.T) {
 	}
 	// The bytes that are kept are bounded.
 	var x pageIndex
-	v, err := newVariant(bytes.Repeat([]byte("x"), 1<<20), make(http.Header))
+	v, err := s.newVariant(bytes.Repeat([]byte("x"), 1<<20), make(http.Header))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,9 +63,9 @@ func (s *Site) serveDocument(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch {
 	case path == "find/" && r.URL.RawQuery != "":
-		doc, m, err = ready(s.findPage(r.URL.Query().Get("q")))
+		doc, m, err = s.ready(s.findPage(r.URL.Query().Get("q")))
 	case path == "build/" && r.URL.RawQuery != "":
-		doc, m, err = ready(s.buildPage(r.URL.Query()))
+		doc, m, err = s.ready(s.buildPage(r.URL.Query()))
 	default:
 		doc, m, err = s.kept(path)
 	}
@@ -93,7 +93,7 @@ func (s *Site) kept(path string) (*document, *variant, error) {
 		m   *variant
 	}
 	v, err, _ := s.making.Do(fmt.Sprintf("document %p %q", x, path), func() (any, error) {
-		doc, m, err := ready(s.document(path))
+		doc, m, err := s.ready(s.document(path))
 		if m != nil && !doc.fleeting {
 			x.pages.keep(path, m)
 		}
@@ -106,11 +106,11 @@ func (s *Site) kept(path string) (*document, *variant, error) {
 }
 
 // ready compresses a document that is one.
-func ready(doc *document, err error) (*document, *variant, error) {
+func (s *Site) ready(doc *document, err error) (*document, *variant, error) {
 	if err != nil || doc.status != http.StatusOK {
 		return doc, nil, err
 	}
-	v, err := newVariant(doc.body, documentHeaders(doc))
+	v, err := s.newVariant(doc.body, documentHeaders(doc))
 	return doc, v, err
 }
 

@@ -25,7 +25,7 @@ func TestRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := newVariant(plain, make(http.Header))
+	v, err := s.newVariant(plain, make(http.Header))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,6 +74,8 @@ type Site struct {
 	pages    func() (map[string]*template.Template, error)
 	sames    sync.Map  // *same by the entry of the navigation
 	buffers  sync.Pool // *bytes.Buffer, in which pages are made
+
+	compressors sync.Pool // *compressor
 }
 
 // keptVariants is how many rendered feeds are kept; of usual ones that is some

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"tocsin/feed"
 )
@@ -55,7 +56,7 @@ func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
 		if err != nil {
 			return nil, err
 		}
-		v, err := newVariant(plain, feedHeaders(f, format))
+		v, err := s.newVariant(plain, feedHeaders(f, format))
 		if err == nil {
 			s.o.Rendered(format, len(plain))
 			s.variants.Add(key, v)
@@ -68,13 +69,13 @@ func (s *Site) variant(f *feed.Feed, format feed.Format) (*variant, error) {
 	return v.(*variant), nil
 }
 
-func newVariant(plain []byte, header http.Header) (*variant, error) {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	if _, err := z.Write(plain); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
+// compressionLevel is that of answers: it takes a quarter of the time of the standard
+// library's usual one, for a twentieth more bytes.
+const compressionLevel = 5
+
+func (s *Site) newVariant(plain []byte, header http.Header) (*variant, error) {
+	zipped, err := s.compress(plain)
+	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(plain)
@@ -85,10 +86,39 @@ func newVariant(plain []byte, header http.Header) (*variant, error) {
 	return &variant{
 		plain: encoding{plain, []string{`"` + hash + `"`}, length(plain), nil},
 		// Compressed, the bytes are others, so is their tag.
-		gzip:   encoding{b.Bytes(), []string{`"` + hash + `-gzip"`}, length(b.Bytes()), []string{"gzip"}},
+		gzip:   encoding{zipped, []string{`"` + hash + `-gzip"`}, length(zipped), []string{"gzip"}},
 		hash:   hash,
 		header: header,
 	}, nil
+}
+
+// compressor writes gzip. It takes a megabyte, and more time to make than a small
+// document takes to compress, so that Site.compressors keeps some.
+type compressor struct {
+	out    bytes.Buffer
+	writer *gzip.Writer
+}
+
+// compress returns the bytes as gzip writes them.
+func (s *Site) compress(plain []byte) ([]byte, error) {
+	c, _ := s.compressors.Get().(*compressor)
+	if c == nil {
+		z, err := gzip.NewWriterLevel(nil, compressionLevel)
+		if err != nil {
+			return nil, err
+		}
+		c = &compressor{writer: z}
+	}
+	defer s.compressors.Put(c)
+	c.out.Reset()
+	c.writer.Reset(&c.out)
+	if _, err := c.writer.Write(plain); err != nil {
+		return nil, err
+	}
+	if err := c.writer.Close(); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(c.out.Bytes()), nil
 }
 
 // serve answers a request with the variant that the client takes best. The
