@@ -15,12 +15,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"tocsin/event"
 )
@@ -87,7 +89,8 @@ func statOf(fi fs.FileInfo) stat {
 
 // survey is what a walk found, before anything is read.
 type survey struct {
-	present  map[string]stat
+	present  map[string]stat  // files that are not as they were known
+	same     map[*file]bool   // files that are
 	faults   map[string]error // files that are there and cannot be looked at
 	blind    map[string]error // folders that cannot be read
 	restless []string         // files of present that are left for later
@@ -108,8 +111,11 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 	w.Paths = w.Places()
 	w.All = slices.Contains(w.Paths, ".")
 	s := survey{
-		present: make(map[string]stat), faults: make(map[string]error), blind: make(map[string]error),
+		present: make(map[string]stat), same: make(map[*file]bool), faults: make(map[string]error), blind: make(map[string]error),
 		failed: make(map[string]error),
+	}
+	if w.All {
+		s.same = make(map[*file]bool, len(t.files))
 	}
 	for _, p := range w.Paths {
 		if err := t.walk(ctx, path.Clean(p), &s); err != nil {
@@ -120,14 +126,14 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 		return Found{}, fmt.Errorf("%w: %w", ErrRoot, err)
 	}
 	for dir, err := range s.blind {
-		for _, q := range t.known(dir) {
+		for q := range t.known(dir) {
 			s.faults[q] = &event.Error{Path: q, Line: 1, Msg: reason(err)}
 		}
 	}
 	var gone []string
 	for _, p := range w.Paths {
-		for _, q := range t.known(path.Clean(p)) {
-			if _, ok := s.present[q]; !ok && s.faults[q] == nil {
+		for q := range t.known(path.Clean(p)) {
+			if _, ok := s.present[q]; !ok && !s.same[t.files[q]] && s.faults[q] == nil {
 				gone = append(gone, q)
 			}
 		}
@@ -179,7 +185,7 @@ func (t *Timeline) rest(s *survey, overdue bool, now time.Time) bool {
 	before := t.young
 	t.young = make(map[string]time.Time)
 	for p, st := range s.present {
-		if f := t.files[p]; f != nil && f.stat == st || !t.isYoung(st, now) {
+		if !t.isYoung(st, now) {
 			continue
 		}
 		since, ok := before[p]
@@ -233,41 +239,102 @@ func (t *Timeline) walk(ctx context.Context, p string, s *survey) error {
 			return nil
 		}
 	}
-	return filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		rel, rerr := filepath.Rel(t.o.Dir, name)
-		if rerr != nil {
-			return rerr
-		}
-		rel = filepath.ToSlash(rel)
-		switch {
-		case err != nil && errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			s.blind[rel] = err
-			s.fail(rel, err)
-			return fs.SkipDir
-		case hidden(rel):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case d.IsDir() || !t.belongs(rel):
-			return nil
-		}
-		fi, err := os.Stat(name) // follows links: released folders are made of them
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			s.faults[rel] = &event.Error{Path: rel, Line: 1, Msg: reason(err)}
-			s.fail(rel, err)
-		case fi.Mode().IsRegular():
-			s.present[rel] = statOf(fi)
-		}
+	fi, err := os.Lstat(top)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	})
+	case err != nil:
+		s.blind[p] = err
+		s.fail(p, err)
+		return nil
+	case hidden(p):
+		return nil
+	}
+	g := gathering{survey: s}
+	if fi.IsDir() {
+		g.walking.SetLimit(runtime.GOMAXPROCS(0) - 1) // beside this one
+		return errors.Join(t.walkDir(ctx, p, &g), g.walking.Wait())
+	}
+	if t.belongs(p) {
+		t.stat(unix.AT_FDCWD, top, p, &g)
+	}
+	return nil
+}
+
+// gathering is a survey to which several goroutines add.
+type gathering struct {
+	walking errgroup.Group
+	mu      sync.Mutex
+	*survey
+}
+
+// walkDir surveys a folder, those below it in goroutines of their own while there are
+// cores for them. That each file is asked for by its name in the open folder spares the
+// system the way there.
+func (t *Timeline) walkDir(ctx context.Context, dir string, g *gathering) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	f, err := os.Open(t.name(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var entries []fs.DirEntry
+	if err == nil {
+		defer f.Close()
+		entries, err = f.ReadDir(-1)
+	}
+	if err != nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.blind[dir] = err
+		g.fail(dir, err)
+		return nil
+	}
+	for _, d := range entries {
+		p := d.Name()
+		if dir != "." {
+			p = dir + "/" + p
+		}
+		switch {
+		case strings.HasPrefix(d.Name(), "."):
+		case !d.IsDir():
+			if t.belongs(p) {
+				t.stat(int(f.Fd()), d.Name(), p, g)
+			}
+		case g.walking.TryGo(func() error { return t.walkDir(ctx, p, g) }):
+		default:
+			if err := t.walkDir(ctx, p, g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stat surveys a file by its name in an open folder. It follows links: released folders
+// are made of them.
+func (t *Timeline) stat(dir int, name, p string, g *gathering) {
+	var sys unix.Stat_t
+	err := unix.Fstatat(dir, name, &sys, 0)
+	for errors.Is(err, unix.EINTR) {
+		err = unix.Fstatat(dir, name, &sys, 0)
+	}
+	st := stat{size: sys.Size, mtime: sys.Mtim.Nano(), ctime: sys.Ctim.Nano(), ino: sys.Ino, dev: sys.Dev}
+	f := t.files[p]
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		g.faults[p] = &event.Error{Path: p, Line: 1, Msg: reason(err)}
+		g.fail(p, err)
+	case sys.Mode&unix.S_IFMT != unix.S_IFREG:
+	case f != nil && f.stat == st:
+		g.same[f] = true
+	default:
+		g.present[p] = st
+	}
 }
 
 // name is where the operating system finds a path.
@@ -301,16 +368,15 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	for _, p := range s.restless {
 		left[p] = true
 	}
-	for p, st := range s.present {
-		if f := t.files[p]; (f == nil || f.stat != st) && !left[p] {
+	for p := range s.present {
+		if !left[p] {
 			differ = append(differ, p)
 		}
 	}
 	slices.Sort(differ)
 	slices.Sort(gone)
 
-	read := make([]*file, len(differ))
-	moving := make([]bool, len(differ))
+	read := make([]reading, len(differ))
 	var next, done atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	for range min(len(differ), runtime.GOMAXPROCS(0)) {
@@ -324,7 +390,7 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 					return ctx.Err()
 				}
 				p := differ[i]
-				read[i], moving[i] = t.read(p, s.present[p])
+				read[i] = t.read(p, s.present[p])
 				if n := done.Add(1); w.Progress != nil {
 					w.Progress(int(n), len(differ))
 				}
@@ -335,9 +401,7 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 		return Found{}, err
 	}
 	for i, p := range differ {
-		if !moving[i] {
-			s.fail(p, read[i].unread)
-		}
+		s.fail(p, read[i].unread)
 	}
 	if err := t.bear(w, s.failed, t.o.Now()); err != nil {
 		return Found{}, err
@@ -354,29 +418,25 @@ func (t *Timeline) take(ctx context.Context, w Where, s survey, gone []string) (
 	}
 	waits := t.arrivals(left)
 	for i, p := range differ {
-		if moving[i] {
+		if read[i].moving {
 			found.Again = append(found.Again, p)
 			left[p] = true
-		} else if t.last(p) == nil && waits(read[i].event) {
+		} else if t.last(p) == nil && waits(read[i].file.event) {
 			left[p] = true
 		} else {
-			found.IDs = append(found.IDs, t.set(p, read[i])...)
+			found.IDs = append(found.IDs, t.set(p, read[i].file, read[i].fault)...)
 		}
 	}
 	for p := range left {
 		if e := t.kept[p]; e != nil && t.files[p] == nil {
-			found.IDs = append(found.IDs, t.set(p, &file{event: e})...)
+			found.IDs = append(found.IDs, t.set(p, &file{event: e}, nil)...)
 		}
 	}
 	for p, err := range s.faults {
-		f := &file{event: t.kept[p], fault: err}
-		if old := t.files[p]; old != nil {
-			f.event = old.event
-		}
-		found.IDs = append(found.IDs, t.set(p, f)...)
+		found.IDs = append(found.IDs, t.set(p, &file{event: t.last(p)}, err)...)
 	}
 	for _, p := range gone {
-		found.IDs = append(found.IDs, t.set(p, nil)...)
+		found.IDs = append(found.IDs, t.set(p, nil, nil)...)
 		delete(t.kept, p)
 	}
 	if w.All && len(left) == 0 {
@@ -455,41 +515,41 @@ func (s *survey) fail(p string, err error) {
 	}
 }
 
-// read reads one file; moving says that it changed since the survey, which judged
-// whether it rests. It is called from several goroutines and changes nothing.
-func (t *Timeline) read(p string, surveyed stat) (f *file, moving bool) {
-	old := t.files[p]
-	if old == nil {
-		old = &file{event: t.kept[p]}
-	}
+// reading is what came of reading a file.
+type reading struct {
+	file   *file
+	fault  error // why its content is not the file's event
+	unread error // the system's, where it could not be read
+	moving bool  // it changed since the survey, which judged whether it rests
+}
+
+// read reads one file. It is called from several goroutines and changes nothing.
+func (t *Timeline) read(p string, surveyed stat) reading {
+	last := t.last(p)
 	data, before, after, err := readFile(t.name(p), t.o.MaxBytes)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && (before != surveyed || after != surveyed):
-		return nil, true
+		return reading{moving: true}
 	case err != nil:
-		return &file{event: old.event, fault: &event.Error{Path: p, Line: 1, Msg: reason(err)}, unread: err}, false
+		return reading{file: &file{event: last}, fault: &event.Error{Path: p, Line: 1, Msg: reason(err)}, unread: err}
 	}
-	f = &file{stat: after, sum: sha256.Sum256(data)}
+	f := &file{stat: after, sum: sha256.Sum256(data), event: last}
 	// A file that changed just now may change again within the clock's tick
 	// and look the same: read it again the next time.
 	if t.isYoung(after, t.o.Now()) {
 		f.stat = stat{}
 	}
-	if f.sum == old.sum {
-		f.event, f.fault = old.event, old.fault
-		return f, false
+	if old := t.files[p]; old != nil && f.sum == old.sum {
+		return reading{file: f, fault: t.faults[p]}
 	}
 	e, err := t.o.Reader.Read(p, data)
 	if err != nil {
-		f.event, f.fault = old.event, err
-		return f, false
+		return reading{file: f, fault: err}
 	}
-	if k := t.kept[p]; k != nil && k.Same(e) {
-		f.event = k // one copy will do
-	} else {
+	if last == nil || !last.Same(e) { // else one copy will do
 		f.event = t.o.Shelve(e)
 	}
-	return f, false
+	return reading{file: f}
 }
 
 // readFile reads at most one byte more than limit, enough for the reader to

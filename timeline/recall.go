@@ -29,8 +29,7 @@ func (t *Timeline) Recall(e *event.Event, m Mark) bool {
 	n := func(i int) uint64 { return binary.BigEndian.Uint64(m[8*i:]) }
 	f := &file{event: e, stat: stat{size: int64(n(0)), mtime: int64(n(1)), ctime: int64(n(2)), ino: n(3), dev: n(4)}}
 	copy(f.sum[:], m[5*8:])
-	t.set(e.Path, f)
-	delete(t.touched, e.Path)
+	t.put(e.Path, f)
 	return true
 }
 
@@ -42,7 +41,7 @@ func (t *Timeline) Marks(told func(id string) *event.Event) map[string]Mark {
 	for p := range t.touched {
 		marks[p] = nil
 		f := t.files[p]
-		if f == nil || f.event == nil || f.fault != nil || f.stat == (stat{}) {
+		if f == nil || f.event == nil || t.faults[p] != nil || f.stat == (stat{}) {
 			continue
 		}
 		if e := told(f.event.ID); e != nil && e.Same(f.event) {

@@ -27,7 +27,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -64,19 +63,19 @@ type Options struct {
 type Timeline struct {
 	o       Options
 	files   map[string]*file
-	claims  map[string][]string // the paths that claim an id, sorted
-	shared  map[string]bool     // ids that several paths claim
-	faulty  map[string]bool     // paths of files with a fault
-	below   map[string]int      // how many files lie below a folder
-	timed   map[string]bool     // the paths of events that are public for a time alone
-	touched map[string]struct{} // the paths that were set since Marked
-	at, due time.Time           // the moment of the last look; when the next event begins or ends
-	kept    map[string]*event.Event
-	device  string               // that of the folder at the last look
-	missing map[string]time.Time // files that the last look missed, and since when
-	young   map[string]time.Time // files that had not rested at the last look, and since when
-	held    time.Time            // since when looks are held for such files; zero: they are not
-	failed  map[string]time.Time // what the last look could not read, and since when
+	claims  map[string]*event.Event // by id, that of the first path in byte order which claims it
+	rivals  map[string][]string     // the other paths that claim an id, sorted
+	faults  map[string]error        // why the present content of a file is not its event
+	below   map[string]int          // how many files lie below a folder
+	timed   map[string]bool         // the paths of events that are public for a time alone
+	touched map[string]struct{}     // the paths that were set since Marked
+	at, due time.Time               // the moment of the last look; when the next event begins or ends
+	kept    map[string]*event.Event // those of Keep, by path
+	device  string                  // that of the folder at the last look
+	missing map[string]time.Time    // files that the last look missed, and since when
+	young   map[string]time.Time    // files that had not rested at the last look, and since when
+	held    time.Time               // since when looks are held for such files; zero: they are not
+	failed  map[string]time.Time    // what the last look could not read, and since when
 }
 
 // file is what is known of one file.
@@ -84,9 +83,6 @@ type file struct {
 	stat  stat
 	sum   [32]byte
 	event *event.Event // the last good version; nil where there never was one
-	fault error        // why the present content is not it
-
-	unread error // the system's, where the file could not be read
 }
 
 // Empty returns a timeline before its first Look. It does no I/O.
@@ -100,9 +96,9 @@ func Empty(o Options) *Timeline {
 	return &Timeline{
 		o:       o,
 		files:   make(map[string]*file),
-		claims:  make(map[string][]string),
-		shared:  make(map[string]bool),
-		faulty:  make(map[string]bool),
+		claims:  make(map[string]*event.Event),
+		rivals:  make(map[string][]string),
+		faults:  make(map[string]error),
 		below:   make(map[string]int),
 		timed:   make(map[string]bool),
 		touched: make(map[string]struct{}),
@@ -122,11 +118,7 @@ func (t *Timeline) Keep(events iter.Seq[*event.Event]) {
 // Event returns the event with the given id that is public at the moment of the
 // last Look; nil where there is none.
 func (t *Timeline) Event(id string) *event.Event {
-	paths := t.claims[id]
-	if len(paths) == 0 {
-		return nil
-	}
-	if e := t.files[paths[0]].event; public(e, t.at) {
+	if e := t.claims[id]; e != nil && public(e, t.at) {
 		return e
 	}
 	return nil
@@ -160,14 +152,13 @@ func (t *Timeline) Faults() []error {
 		err  error
 	}
 	var all []faulty
-	for p := range t.faulty {
-		all = append(all, faulty{p, t.files[p].fault})
+	for p, err := range t.faults {
+		all = append(all, faulty{p, err})
 	}
-	for id := range t.shared {
-		paths := t.claims[id]
-		for _, p := range paths[1:] {
+	for id, paths := range t.rivals {
+		for _, p := range paths {
 			all = append(all, faulty{p, &event.Error{Path: p, Line: 1, Msg: fmt.Sprintf(
-				"the id %q is taken by %s; give one of the two another id", id, paths[0])}})
+				"the id %q is taken by %s; give one of the two another id", id, t.claims[id].Path)}})
 		}
 	}
 	slices.SortFunc(all, func(a, b faulty) int {
@@ -180,48 +171,32 @@ func (t *Timeline) Faults() []error {
 	return errs
 }
 
-// set replaces what is known of a path; nil forgets it. It returns the ids whose
-// event may differ now.
-func (t *Timeline) set(p string, f *file) []string {
-	var touched []string
+// set replaces what is known of a path, and what is wrong with its present content; a
+// nil file forgets it. It returns the ids whose event may differ now.
+func (t *Timeline) set(p string, f *file, fault error) []string {
 	t.touched[p] = struct{}{}
+	if fault != nil {
+		t.faults[p] = fault
+	} else {
+		delete(t.faults, p)
+	}
+	return t.put(p, f)
+}
+
+// put is set of what needs no mark.
+func (t *Timeline) put(p string, f *file) []string {
 	old := t.files[p]
-	if f != nil && f.fault != nil {
-		t.faulty[p] = true
+	if f == nil {
+		delete(t.files, p)
 	} else {
-		delete(t.faulty, p)
-	}
-	if old != nil && f != nil && old.event == f.event {
 		t.files[p] = f
-		return nil
 	}
-	if old != nil && old.event != nil {
-		touched = append(touched, old.event.ID)
+	var was, is *event.Event
+	if old != nil {
+		was = old.event
 	}
-	if f != nil && f.event != nil {
-		touched = append(touched, f.event.ID)
-	}
-	if old != nil && old.event != nil && (f == nil || f.event == nil || f.event.ID != old.event.ID) {
-		id := old.event.ID
-		t.claims[id] = slices.DeleteFunc(t.claims[id], func(q string) bool { return q == p })
-		switch len(t.claims[id]) {
-		case 0:
-			delete(t.claims, id)
-		case 1:
-			delete(t.shared, id)
-		}
-	}
-	if f != nil && f.event != nil && (old == nil || old.event == nil || old.event.ID != f.event.ID) {
-		id := f.event.ID
-		at, _ := slices.BinarySearch(t.claims[id], p)
-		if t.claims[id] = slices.Insert(t.claims[id], at, p); len(t.claims[id]) > 1 {
-			t.shared[id] = true
-		}
-	}
-	if f != nil && f.event != nil && timed(f.event) {
-		t.timed[p] = true
-	} else {
-		delete(t.timed, p)
+	if f != nil {
+		is = f.event
 	}
 	switch {
 	case old == nil && f != nil:
@@ -229,54 +204,89 @@ func (t *Timeline) set(p string, f *file) []string {
 	case old != nil && f == nil:
 		t.count(p, -1)
 	}
-	if f == nil {
-		delete(t.files, p)
-	} else {
-		t.files[p] = f
+	if was == is {
+		return nil
+	}
+	var touched []string
+	if was != nil {
+		t.disclaim(was)
+		delete(t.timed, p)
+		touched = append(touched, was.ID)
+	}
+	if is != nil {
+		t.claim(is)
+		if timed(is) {
+			t.timed[p] = true
+		}
+		touched = append(touched, is.ID)
 	}
 	return touched
 }
 
+// claim enters that an event claims its id.
+func (t *Timeline) claim(e *event.Event) {
+	first := t.claims[e.ID]
+	if first == nil || e.Path < first.Path {
+		t.claims[e.ID] = e
+		e = first
+	}
+	if e != nil {
+		at, _ := slices.BinarySearch(t.rivals[e.ID], e.Path)
+		t.rivals[e.ID] = slices.Insert(t.rivals[e.ID], at, e.Path)
+	}
+}
+
+// disclaim takes back what claim entered.
+func (t *Timeline) disclaim(e *event.Event) {
+	rivals := t.rivals[e.ID]
+	switch {
+	case t.claims[e.ID].Path != e.Path:
+		rivals = slices.DeleteFunc(rivals, func(q string) bool { return q == e.Path })
+	case len(rivals) > 0:
+		t.claims[e.ID], rivals = t.files[rivals[0]].event, rivals[1:]
+	default:
+		delete(t.claims, e.ID)
+	}
+	if t.rivals[e.ID] = rivals; len(rivals) == 0 {
+		delete(t.rivals, e.ID)
+	}
+}
+
+// count counts a file below all folders that it lies in.
 func (t *Timeline) count(p string, n int) {
-	for dir := path.Dir(p); ; dir = path.Dir(dir) {
+	for dir := p; dir != "."; {
+		if i := strings.LastIndexByte(dir, '/'); i > 0 {
+			dir = dir[:i]
+		} else {
+			dir = "."
+		}
 		if t.below[dir] += n; t.below[dir] == 0 {
 			delete(t.below, dir)
 		}
-		if dir == "." {
-			return
-		}
 	}
-}
-
-// under returns the known files at p or below it.
-func (t *Timeline) under(p string) []string {
-	if _, ok := t.files[p]; ok {
-		return []string{p}
-	}
-	if p == "." {
-		return slices.Collect(maps.Keys(t.files))
-	}
-	if t.below[p] == 0 {
-		return nil
-	}
-	var all []string
-	for q := range t.files {
-		if strings.HasPrefix(q, p+"/") {
-			all = append(all, q)
-		}
-	}
-	return all
 }
 
 // known returns the files at p or below it, also those of Keep.
-func (t *Timeline) known(p string) []string {
-	all := t.under(p)
-	for q := range t.kept {
-		if (p == "." || q == p || strings.HasPrefix(q, p+"/")) && t.files[q] == nil && t.belongs(q) {
-			all = append(all, q)
+func (t *Timeline) known(p string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		within := func(q string) bool { return p == "." || q == p || strings.HasPrefix(q, p+"/") }
+		if _, ok := t.files[p]; ok {
+			if !yield(p) {
+				return
+			}
+		} else if t.below[p] > 0 {
+			for q := range t.files {
+				if within(q) && !yield(q) {
+					return
+				}
+			}
+		}
+		for q := range t.kept {
+			if within(q) && t.files[q] == nil && t.belongs(q) && !yield(q) {
+				return
+			}
 		}
 	}
-	return all
 }
 
 // ErrRoot says that the events folder itself cannot be read: nothing is known
