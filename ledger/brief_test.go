@@ -139,17 +139,16 @@ func TestBriefsAnew(t *testing.T) {
 	for _, lost := range []string{
 		`UPDATE briefs SET brief = NULL`,
 		`UPDATE briefs SET brief = NULL WHERE entry_id LIKE '%b'`,
-		`UPDATE briefs SET brief = (SELECT mark FROM files) WHERE entry_id LIKE '%a'`,
+		`UPDATE briefs SET brief = mark WHERE entry_id LIKE '%a'`,
 	} {
 		r := start(t)
 		r.turn(an("a", "A", tags("x")), an("b", "B"), an("c", "C"))
 		r.turn(an("a", "A", tags("x")), an("b", "B"))
-		err := r.store.Write(t.Context(), func(tx *sql.Tx) error {
-			return NoteMarks(t.Context(), tx, "reader", map[string][]byte{"a": {briefForm + 1, 2, 3}})
-		})
-		if err != nil {
+		r.l.Mark(map[string]timeline.Mark{"a": {briefForm + 1, 2, 3}})
+		if err := r.store.Write(t.Context(), func(tx *sql.Tx) error { return r.l.Write(t.Context(), tx) }); err != nil {
 			t.Fatal(err)
 		}
+		r.l.Written()
 		if _, err := r.store.DB().Exec(lost); err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 
 // carried are the tables of a state in the order in which they can be filled: one that
 // refers to another stands behind it. River's are none of them, as the queue is made
-// again from the deliveries; nor are the marks of files, which are those of a machine, nor
+// again from the deliveries; nor are
 // the turns, which are those of processes that run.
 var carried = []string{"meta", "events", "briefs", "moves", "slugs", "feeds", "history", "renames", "superseded", "deliveries", "delivery_events", "attempts"}
 
@@ -66,6 +66,10 @@ func (s *Store) carry(ctx context.Context, to *Store, progress func(done, all in
 			if err != nil {
 				return fmt.Errorf("%s: %w", table, err)
 			}
+		}
+		// The marks of files are those of a machine.
+		if _, err := is.ExecContext(ctx, `DELETE FROM meta WHERE key = $1`, metaReader); err != nil {
+			return err
 		}
 		// Their jobs are made by the daemon, in the queue that it has.
 		if _, err := is.ExecContext(ctx, `UPDATE deliveries SET job = NULL`); err != nil {

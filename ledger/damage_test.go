@@ -72,9 +72,9 @@ func TestDamaged(t *testing.T) {
 			copy(d[100:], bytes.Repeat([]byte("x"), 1000))
 			return d
 		}, ""},
-		{"a table is missing", execute(`DROP TABLE slugs`), "half-migrated: at version 5 the table slugs is missing"},
-		{"an index is missing", execute(`DROP INDEX events_public`), "half-migrated: at version 5 the index events_public is missing"},
-		{"a table differs", execute(`ALTER TABLE feeds RENAME COLUMN name TO title`), "half-migrated: at version 5 the table feeds differs"},
+		{"a table is missing", execute(`DROP TABLE slugs`), "half-migrated: at version 6 the table slugs is missing"},
+		{"an index is missing", execute(`DROP INDEX events_public`), "half-migrated: at version 6 the index events_public is missing"},
+		{"a table differs", execute(`ALTER TABLE feeds RENAME COLUMN name TO title`), "half-migrated: at version 6 the table feeds differs"},
 		{"tables without a version", execute(`PRAGMA user_version = 0`), "half-migrated: it has tables and no version"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

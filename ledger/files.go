@@ -3,76 +3,69 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"fmt"
-	"maps"
-	"slices"
-	"unicode/utf8"
+
+	"tocsin/event"
+	"tocsin/timeline"
 )
 
 // Marks of files are a cache: what an earlier process knew of the files of the public
-// events, so that the next one need not read those again that are as they were. reader
-// names all that decides how a file is read; marks of another reader are none.
+// events, so that the next one need not read those again that are as they were. They
+// stand beside the briefs, as a start reads both.
 
-// EachMark calls f with the path and the mark of each file that a reader has left.
-func (s *Store) EachMark(ctx context.Context, reader string, f func(path string, mark []byte)) error {
-	last, err := s.meta(ctx, metaReader)
-	if err != nil || last != reader {
+// fileMark is the mark of the file of an event.
+type fileMark struct {
+	event *event.Event
+	mark  timeline.Mark
+}
+
+// EachMark calls f, once, with the events whose files a process with the same
+// Options.Reader knew, and their marks.
+func (l *Ledger) EachMark(f func(*event.Event, timeline.Mark)) {
+	for _, m := range l.read {
+		f(m.event, m.mark)
+	}
+	l.read = nil
+}
+
+// Mark enters the marks of files by the ids of their events; nil forgets one. Those that
+// another reader left are forgotten.
+func (l *Ledger) Mark(marks map[string]timeline.Mark) { l.marks = marks }
+
+// writeMarks writes the marks of events that are not written themselves.
+func (l *Ledger) writeMarks(ctx context.Context, tx *sql.Tx) error {
+	if len(l.marks) == 0 {
+		return nil
+	}
+	put, err := tx.PrepareContext(ctx, `UPDATE briefs SET mark = $1 WHERE entry_id = $2`)
+	if err != nil {
 		return err
 	}
-	err = Each(ctx, s.db, `SELECT path, mark FROM files`, nil, func(scan func(...any) error) error {
-		var path string
-		var mark []byte
-		err := scan(&path, &mark)
-		if err == nil {
-			f(path, mark)
+	defer put.Close()
+	for id, mark := range l.marks {
+		l.o.Progress()
+		r := l.public[id]
+		if r == nil || l.changed[r.EntryID] != nil || l.unbrief {
+			continue
 		}
-		return err
-	})
-	if err != nil {
-		return s.fault(err)
+		if _, err := put.ExecContext(ctx, []byte(mark), r.EntryID); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// NoteMarks keeps marks by the paths of their files, in the caller's transaction; nil
-// forgets one. Those of another reader are forgotten.
-func NoteMarks[M ~[]byte](ctx context.Context, tx *sql.Tx, reader string, marks map[string]M) error {
-	var last string
-	err := tx.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM meta WHERE key = $1), '')`, metaReader).Scan(&last)
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
+// takeMarks forgets the marks that another reader left, where others are to be written.
+func (l *Ledger) takeMarks(ctx context.Context, tx *sql.Tx) error {
+	if len(l.marks) == 0 {
+		return nil
 	}
-	if last != reader {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM files`); err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
-		if _, err := tx.ExecContext(ctx, putMeta, metaReader, reader); err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
+	last, err := meta(ctx, tx, metaReader)
+	if err != nil || last == l.o.Reader {
+		return err
 	}
-	put, err := tx.PrepareContext(ctx, `INSERT INTO files (path, mark) VALUES ($1, $2) ON CONFLICT (path) DO UPDATE SET mark = excluded.mark`)
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
+	if _, err := tx.ExecContext(ctx, `UPDATE briefs SET mark = NULL WHERE mark IS NOT NULL`); err != nil {
+		return err
 	}
-	defer put.Close()
-	forget, err := tx.PrepareContext(ctx, `DELETE FROM files WHERE path = $1`)
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
-	defer forget.Close()
-	for _, path := range slices.Sorted(maps.Keys(marks)) {
-		mark := marks[path]
-		if !utf8.ValidString(path) {
-			continue // it is no text to PostgreSQL; the file is read at each start
-		}
-		if mark == nil {
-			_, err = forget.ExecContext(ctx, path)
-		} else {
-			_, err = put.ExecContext(ctx, path, []byte(mark))
-		}
-		if err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
-	}
-	return nil
+	_, err = tx.ExecContext(ctx, putMeta, metaReader, l.o.Reader)
+	return err
 }

@@ -93,6 +93,9 @@ type Options struct {
 	// CorrectWithdrawn gives one to each withdrawal.
 	Corrections      []event.Field
 	CorrectWithdrawn bool
+	// Reader names all that decides how a file is read: what another knew of the files
+	// says nothing ([Ledger.EachMark]).
+	Reader string
 	// Shelve, if not nil, takes the texts of events out of memory. Those that are in the
 	// store are then left there, which is to stay open as long as anybody reads them.
 	Shelve func(*event.Event) *event.Event
@@ -131,7 +134,10 @@ type Ledger struct {
 	written      int64                     // the turn that they are, once Write has written them
 	renamed      map[timeline.Topic]string // "" deletes
 	looked       time.Time
-	unbrief      bool // the briefs of all events are to be written, too
+	unbrief      bool                     // the briefs of all events are to be written, too
+	marks        map[string]timeline.Mark // by event id; nil deletes
+
+	read []fileMark // for EachMark
 
 	failed error // why Write fails; nil: it does not
 }
@@ -242,9 +248,13 @@ func (l *Ledger) loadAll(ctx context.Context, s *Store, db Querier) error {
 		l.o.Shelve = func(e *event.Event) *event.Event { return e }
 		return l.loadEvents(ctx, db, "true")
 	}
-	records, err := l.loadBriefs(ctx, s, db)
+	reader, err := meta(ctx, db, metaReader)
+	if err != nil {
+		return err
+	}
+	records, err := l.loadBriefs(ctx, s, db, reader == l.o.Reader)
 	if errors.Is(err, errForm) {
-		l.unbrief = true
+		l.unbrief, l.read = true, nil
 		return l.loadEvents(ctx, db, "true")
 	}
 	if err != nil {
@@ -257,13 +267,14 @@ func (l *Ledger) loadAll(ctx context.Context, s *Store, db Querier) error {
 	return nil
 }
 
-// loadBriefs reads the briefs of all events. Reading rows and what is in them are work
-// for a core each. The error is errForm where one has to be made again.
-func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier) (records []*Record, err error) {
+// loadBriefs reads the briefs of all events, and the marks of their files where these say
+// anything. Reading rows and what is in them are work for a core each. The error is
+// errForm where one has to be made again.
+func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier, marked bool) (records []*Record, err error) {
 	const together = 64 << 10 // bytes
 	type batch struct {
-		briefs []byte
-		ends   []int
+		rows []byte   // briefs and marks
+		ends [][2]int // of each of the two
 	}
 	reading, stopped := errgroup.WithContext(ctx) // what is read from goes on
 	batches := make(chan batch, 4)
@@ -279,18 +290,20 @@ func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier) (records 
 			b = batch{}
 			return nil
 		}
-		err := Each(ctx, db, `SELECT brief FROM briefs`, nil, func(scan func(...any) error) error {
-			var brief sql.RawBytes
-			if err := scan(&brief); err != nil {
+		err := Each(ctx, db, `SELECT brief, mark FROM briefs`, nil, func(scan func(...any) error) error {
+			var brief, mark sql.RawBytes
+			if err := scan(&brief, &mark); err != nil {
 				return err
 			}
-			if b.briefs == nil {
-				b.briefs = make([]byte, 0, together)
+			if b.rows == nil {
+				b.rows = make([]byte, 0, together+len(brief)+len(mark))
 			}
-			b.briefs = append(b.briefs, brief...)
-			b.ends = append(b.ends, len(b.briefs))
+			b.rows = append(b.rows, brief...)
+			end := len(b.rows)
+			b.rows = append(b.rows, mark...)
+			b.ends = append(b.ends, [2]int{end, len(b.rows)})
 			l.o.Progress()
-			if len(b.briefs) < together {
+			if len(b.rows) < together {
 				return nil
 			}
 			return send()
@@ -305,7 +318,7 @@ func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier) (records 
 		for b := range batches {
 			begin := 0
 			for _, end := range b.ends {
-				r, err := d.read(b.briefs[begin:end])
+				r, err := d.read(b.rows[begin:end[0]])
 				if errors.Is(err, errForm) {
 					return err
 				}
@@ -313,7 +326,10 @@ func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier) (records 
 					return &CorruptError{Cause: fmt.Sprintf("the brief %d of an event: %v", len(records)+1, err)}
 				}
 				records = append(records, r)
-				begin = end
+				if mark := b.rows[end[0]:end[1]]; marked && len(mark) > 0 && r.Withdrawn.IsZero() {
+					l.read = append(l.read, fileMark{r.Event, slices.Clone(mark)})
+				}
+				begin = end[1]
 			}
 		}
 		return nil
@@ -525,7 +541,7 @@ func (l *Ledger) begin() {
 	l.given = make(map[timeline.Topic]string)
 	l.changedFeeds = make(map[string]Validators)
 	l.renamed = make(map[timeline.Topic]string)
-	l.past, l.superseded, l.looked, l.written, l.unbrief = nil, nil, time.Time{}, 0, false
+	l.past, l.superseded, l.looked, l.written, l.unbrief, l.marks = nil, nil, time.Time{}, 0, false, nil
 }
 
 // Told is one change with what the world knew before and knows now.

@@ -383,6 +383,7 @@ var migrations = []string{
 	strings.TrimSpace(schema3),
 	strings.TrimSpace(schema4),
 	strings.TrimSpace(schema5),
+	strings.TrimSpace(schema6),
 }
 
 // Times are microseconds since 1970 in UTC; ids are as minted.
@@ -549,4 +550,10 @@ CREATE TABLE briefs (
 	brief    BLOB
 ) STRICT, WITHOUT ROWID;
 INSERT INTO briefs (entry_id) SELECT entry_id FROM events;
+`
+
+const schema6 = `
+-- What is known of the file of an event, to read it again only where it has changed.
+ALTER TABLE briefs ADD COLUMN mark BLOB;
+DROP TABLE files;
 `

@@ -59,6 +59,9 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
+	if err := l.takeMarks(ctx, tx); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
 	if err := l.writeBriefs(ctx, tx, rows); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
@@ -84,7 +87,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
-	for _, write := range []func(context.Context, *sql.Tx) error{l.writeFeeds, l.writeHistory, l.writeRenames, l.writeSuperseded, l.writeTurn} {
+	for _, write := range []func(context.Context, *sql.Tx) error{l.writeMarks, l.writeFeeds, l.writeHistory, l.writeRenames, l.writeSuperseded, l.writeTurn} {
 		if err := write(ctx, tx); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
@@ -97,12 +100,13 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// writeBriefs writes the briefs of what is written.
+// writeBriefs writes the briefs of what is written, with the marks of the files.
 func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*Record) error {
 	if l.unbrief {
 		rows = slices.SortedFunc(maps.Values(l.entries), func(a, b *Record) int { return cmp.Compare(a.EntryID, b.EntryID) })
 	}
-	put, err := tx.PrepareContext(ctx, `INSERT INTO briefs (entry_id, brief) VALUES ($1, $2) ON CONFLICT (entry_id) DO UPDATE SET brief = excluded.brief`)
+	put, err := tx.PrepareContext(ctx, `INSERT INTO briefs (entry_id, brief, mark) VALUES ($1, $2, $3)
+		ON CONFLICT (entry_id) DO UPDATE SET brief = excluded.brief, mark = excluded.mark`)
 	if err != nil {
 		return err
 	}
@@ -113,7 +117,11 @@ func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*Record) er
 		if b, err = appendBrief(b[:0], r); err != nil {
 			return err
 		}
-		if _, err := put.ExecContext(ctx, r.EntryID, b); err != nil {
+		var mark []byte
+		if l.public[r.Event.ID] == r {
+			mark = l.marks[r.Event.ID]
+		}
+		if _, err := put.ExecContext(ctx, r.EntryID, b, mark); err != nil {
 			return err
 		}
 	}

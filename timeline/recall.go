@@ -33,19 +33,23 @@ func (t *Timeline) Recall(e *event.Event, m Mark) bool {
 	return true
 }
 
-// Marks returns what has to be kept for a later Recall, of the files that were read,
-// or are gone, since Marked was called last: the mark of each that is the given event's,
-// as the world knows it, by its path; nil where there is none any more.
+// Marks returns what has to be kept for a later Recall, of the files that were read
+// since Marked was called last and are those of events as the world knows them: their
+// marks by the ids of the events; nil where there is none any more.
 func (t *Timeline) Marks(told func(id string) *event.Event) map[string]Mark {
 	marks := make(map[string]Mark, len(t.touched))
 	for p := range t.touched {
-		marks[p] = nil
 		f := t.files[p]
-		if f == nil || f.event == nil || t.faults[p] != nil || f.stat == (stat{}) {
+		if f == nil || f.event == nil {
 			continue
 		}
-		if e := told(f.event.ID); e != nil && e.Same(f.event) {
-			marks[p] = f.mark()
+		e := told(f.event.ID)
+		if e == nil || e.Path != p {
+			continue
+		}
+		marks[e.ID] = nil
+		if t.faults[p] == nil && f.stat != (stat{}) && e.Same(f.event) {
+			marks[e.ID] = f.mark()
 		}
 	}
 	return marks

@@ -24,9 +24,9 @@ func TestRecall(t *testing.T) {
 	tell := func(id string) *event.Event { return told[id] }
 	marks := make(map[string]Mark)
 	keep := func() {
-		for p, m := range f.tl.Marks(tell) {
-			if marks[p] = m; m == nil {
-				delete(marks, p)
+		for id, m := range f.tl.Marks(tell) {
+			if marks[id] = m; m == nil {
+				delete(marks, id)
 			}
 		}
 		f.tl.Marked()
@@ -35,7 +35,7 @@ func TestRecall(t *testing.T) {
 		}
 	}
 	keep()
-	if _, ok := marks["draft.md"]; ok || len(marks) != 6 {
+	if _, ok := marks["draft"]; ok || len(marks) != 6 {
 		t.Errorf("marks of %d files", len(marks))
 	}
 
@@ -57,9 +57,9 @@ func TestRecall(t *testing.T) {
 				}
 			}
 		}), func(o *Options) { o.Now = later })
-		for p, m := range marks {
-			if !f.tl.Recall(told[event.Stem(p)], m) {
-				t.Fatalf("%s: no mark", p)
+		for id, m := range marks {
+			if !f.tl.Recall(told[id], m) {
+				t.Fatalf("%s: no mark", id)
 			}
 		}
 		if n := f.tl.Unmarked(); n != 0 {
@@ -81,10 +81,17 @@ func TestRecall(t *testing.T) {
 		t.Errorf("%d files were read", found.Read)
 	}
 	f.has("broken=broken", "dated=dated", "edited=edited!", "new=new", "replaced=replaceD", "same=same")
-	if m := f.tl.Marks(tell); m["removed.md"] != nil || len(m) == 0 {
-		t.Error("a file that is gone has a mark")
-	} else if _, ok := m["removed.md"]; !ok {
-		t.Error("the mark of a file that is gone stays")
+	m := f.tl.Marks(tell)
+	if _, ok := m["edited"]; !ok || m["edited"] != nil {
+		t.Errorf("of an event that the world knows otherwise there is the mark %v", m["edited"])
+	}
+	for _, id := range []string{"new", "removed"} {
+		if _, ok := m[id]; ok {
+			t.Errorf("%s: a mark of what the world does not know, or of no file", id)
+		}
+	}
+	if m["same"] != nil || len(f.tl.Marks(func(id string) *event.Event { return f.tl.Event(id) })) == 0 {
+		t.Error("marks of the wrong files")
 	}
 	for _, m := range []Mark{nil, {}, make(Mark, markSize-1), make(Mark, markSize+1)} {
 		if f.tl.Recall(told["same"], m) {
@@ -98,7 +105,7 @@ func TestNoMarkOfYoungFile(t *testing.T) {
 	f := newFolder(t)
 	f.write("a.md", "A")
 	f.all()
-	if m := f.tl.Marks(f.tl.Event); len(m) != 1 || m["a.md"] != nil {
+	if m := f.tl.Marks(f.tl.Event); len(m) != 1 || m["a"] != nil {
 		t.Errorf("marks %v", m)
 	}
 }

@@ -111,7 +111,9 @@ func Empty(o Options) *Timeline {
 // that is missing then is gone only where the look behind it misses it, too.
 func (t *Timeline) Keep(events iter.Seq[*event.Event]) {
 	for e := range events {
-		t.kept[e.Path] = e
+		if f := t.files[e.Path]; f == nil || f.event != e {
+			t.kept[e.Path] = e
+		}
 	}
 }
 

@@ -167,7 +167,7 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{
-		`DROP TABLE briefs`, `DROP TABLE superseded`, `DROP TABLE turns`, `DROP TABLE files`, `DROP TABLE history`, `DROP TABLE renames`, `DROP INDEX deliveries_held`, `ALTER TABLE feeds DROP COLUMN emptied`,
+		`DROP TABLE briefs`, `DROP TABLE superseded`, `DROP TABLE turns`, `DROP TABLE history`, `DROP TABLE renames`, `DROP INDEX deliveries_held`, `ALTER TABLE feeds DROP COLUMN emptied`,
 		`ALTER TABLE deliveries DROP COLUMN held`, `ALTER TABLE deliveries DROP COLUMN together`, `ALTER TABLE deliveries DROP COLUMN burst`,
 		`ALTER TABLE deliveries DROP COLUMN remote`, `PRAGMA user_version = 1`,
 	} {

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 	"tocsin/event"
 	"tocsin/feed"
 	"tocsin/ledger"
+	"tocsin/timeline"
 	"tocsin/web"
 )
 
@@ -37,15 +39,14 @@ func (w *wheel) load(ctx context.Context) error {
 			return err
 		}
 	}
+	w.ledger, w.owed = l, true
+	var recalling sync.WaitGroup // beside what is made for serving
+	recalling.Go(w.recall)
+	defer recalling.Wait()
 	// What does not stay is some hundred bytes of an event: of many that is too much.
 	debug.SetGCPercent(min(loadPercent, max(50, loadPercent*manyEvents/(l.Len()+1))))
 	w.catalog = feed.NewCatalog(w.style, w.least, w.custom)
 	entries := w.makeEntries(l)
-	w.entries = make(map[string]*feed.Entry, len(entries))
-	events := make([]*event.Event, len(entries))
-	for i, n := range entries {
-		w.entries[n.ID], events[i] = n, n.Event
-	}
 	update := web.Update{Events: slices.Clone(entries), Moved: l.Moves(nil), Withdrawn: l.WithdrawnIDs(), Topics: l.Slugs(), Renamed: l.Renames()}
 	for _, c := range l.Corrections() {
 		entries = append(entries, w.correction(l, c))
@@ -55,9 +56,7 @@ func (w *wheel) load(ctx context.Context) error {
 		names[path] = v.Name
 	}
 	w.catalog.Fill(entries, names)
-	w.timeline.Keep(slices.Values(events))
 	w.site.Update(update)
-	w.ledger, w.owed = l, true
 	if !l.First() {
 		u, _ := w.enter(nil, nil, w.now())
 		w.site.Update(u) // what there is can be served before the folder is read
@@ -113,17 +112,21 @@ const fetchAgain = 10 * time.Second
 // manyMarks is from how many on marks of files are worth a transaction of their own.
 const manyMarks = 1000
 
-// recall spares the first look the files that are as an earlier process knew them.
-func (w *wheel) recall(ctx context.Context) error {
-	byPath := make(map[string]*event.Event, w.ledger.Len())
-	for r := range w.ledger.Public() {
-		byPath[r.Event.Path] = r.Event
-	}
-	return w.store.EachMark(ctx, w.reader, func(path string, mark []byte) {
-		if e := byPath[path]; e != nil {
+// recall gives the timeline the events as the world knows them, and spares the first look
+// the files that are as an earlier process knew them.
+func (w *wheel) recall() {
+	w.ledger.EachMark(func(e *event.Event, mark timeline.Mark) {
+		if !w.looks { // else it knows better
 			w.timeline.Recall(e, mark)
 		}
 		w.alive()
+	})
+	w.timeline.Keep(func(yield func(*event.Event) bool) {
+		for r := range w.ledger.Public() {
+			if !yield(r.Event) {
+				return
+			}
+		}
 	})
 }
 

@@ -241,12 +241,18 @@ type mark struct {
 // note notes which files the store vouches for.
 func (p *play) note() {
 	marks := make(map[string]mark)
-	p.try(p.store.EachMark(context.Background(), p.wheel.reader, func(q string, b []byte) {
-		m := mark{string(b), p.seen[q]}
+	const query = `SELECT record->>'path', mark FROM briefs JOIN events USING (entry_id) WHERE withdrawn IS NULL AND mark IS NOT NULL`
+	p.try(ledger.Each(context.Background(), p.store.DB(), query, nil, func(scan func(...any) error) error {
+		var q, b string
+		if err := scan(&q, &b); err != nil {
+			return err
+		}
+		m := mark{b, p.seen[q]}
 		if before, ok := p.marks[q]; ok && before.bytes == m.bytes {
 			m = before
 		}
 		marks[q] = m
+		return nil
 	}))
 	p.marks = marks
 }
@@ -265,7 +271,7 @@ func (b *bench) begin(t failer) *play {
 	p.try(os.Mkdir(b.config.Events.Dir, 0o755))
 	p.try(b.store.Write(context.Background(), func(tx *sql.Tx) error {
 		for _, table := range []string{
-			"delivery_events", "deliveries", "moves", "history", "renames", "superseded", "briefs", "events", "slugs", "feeds", "files", "meta", "river_job", "river_notification",
+			"delivery_events", "deliveries", "moves", "history", "renames", "superseded", "briefs", "events", "slugs", "feeds", "meta", "river_job", "river_notification",
 		} {
 			if _, err := tx.Exec("DELETE FROM " + table); err != nil {
 				return err

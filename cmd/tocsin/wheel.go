@@ -30,7 +30,6 @@ type wheel struct {
 	log     *slog.Logger
 	now     func() time.Time
 	settle  time.Duration
-	reader  string // names all that decides how a file is read
 	dates   ledger.Options
 	style   *feed.Style
 	least   int // events that a tag or actor must have for a feed
@@ -58,24 +57,23 @@ type wheel struct {
 	// What load makes from the store; nil where it has to be made again.
 	ledger  *ledger.Ledger
 	catalog *feed.Catalog
-	entries map[string]*feed.Entry           // by entry id
 	unread  chan func(context.Context) error // what fetches the texts that load has left
 
-	recalled bool                        // what an earlier process knew of the files
-	turned   atomic.Bool                 // the first turn is done
-	serving  atomic.Bool                 // there is something to serve, and it is served
-	held     atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
-	noted    bool                        // the store may hold one, or had one accepted
-	cried    time.Time                   // when that was last logged
-	unnoted  bool                        // what is held is not in the store yet
-	device   string                      // of the events folder, as the store has it
-	failing  atomic.Pointer[string]      // why the last turn failed; nil: it did not
-	failed   time.Time                   // when that was last logged
-	unsaved  map[string]bool             // ids of changes that no transaction holds yet
-	owed     bool                        // everything has to be compared and published, not only what changed
-	missed   map[string]bool             // ids that the last comparison of everything missed
-	faults   map[string]bool             // as reported
-	said     said                        // what could not be done
+	looks   bool                        // the timeline has looked, or is about to
+	turned  atomic.Bool                 // the first turn is done
+	serving atomic.Bool                 // there is something to serve, and it is served
+	held    atomic.Pointer[ledger.Held] // a withdrawal that is not done; nil: none
+	noted   bool                        // the store may hold one, or had one accepted
+	cried   time.Time                   // when that was last logged
+	unnoted bool                        // what is held is not in the store yet
+	device  string                      // of the events folder, as the store has it
+	failing atomic.Pointer[string]      // why the last turn failed; nil: it did not
+	failed  time.Time                   // when that was last logged
+	unsaved map[string]bool             // ids of changes that no transaction holds yet
+	owed    bool                        // everything has to be compared and published, not only what changed
+	missed  map[string]bool             // ids that the last comparison of everything missed
+	faults  map[string]bool             // as reported
+	said    said                        // what could not be done
 
 	replica
 }
@@ -103,11 +101,11 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, texts *shelf.
 		published.Rendered, published.Kept = m.render, m.kept.Inc
 	}
 	w := &wheel{
-		log: log, metrics: m, now: now, settle: c.Watch.Settle, reader: readerOf(c),
+		log: log, metrics: m, now: now, settle: c.Watch.Settle,
 		dates: ledger.Options{
 			Authority: c.Site.Authority, Significant: fields(c.Feeds.Significant),
 			Corrections: fields(c.Feeds.Corrections), CorrectWithdrawn: slices.Contains(c.Feeds.Corrections, "withdrawn"),
-			Shelve: shelve,
+			Reader: readerOf(c), Shelve: shelve,
 		},
 		style:   style,
 		least:   c.Feeds.MinEvents,
@@ -126,7 +124,7 @@ func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, texts *shelf.
 	}
 	w.dates.Progress = func() { w.alive() }
 	if w.replica = newReplica(s, c.Events.Dir, c.Watch.Lag); w.checkout != "" {
-		w.reader += " " + w.checkout // the others' files are none of this process's
+		w.dates.Reader += " " + w.checkout // the others' files are none of this process's
 	}
 	w.formats, w.hub = formats(c), c.Feeds.Hub != ""
 	for _, f := range c.Feeds.Custom {
@@ -355,19 +353,14 @@ func (w *wheel) recovered() {
 // again after a settle time; nil where the turn is done. An error leaves what is
 // published as it was.
 func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string, err error) {
-	// 1. The ledger, where the last turn failed; before the first turn, the files.
+	// 1. The ledger, where the last turn failed.
 	if w.ledger == nil {
 		if err := w.reload(ctx); err != nil {
 			return nil, err
 		}
 	}
 	where.All = where.All || w.owed
-	if !w.recalled && w.timeline.Len() == 0 {
-		if err := w.recall(ctx); err != nil {
-			return nil, err
-		}
-	}
-	w.recalled = true
+	w.looks = true
 
 	// 2. The snapshot.
 	where.At = w.now()
@@ -406,10 +399,14 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	}
 	if w.owed {
 		for id := range w.timeline.IDs() {
-			w.unsaved[id] = true
+			if w.timeline.Event(id) != w.ledger.Told(id) {
+				w.unsaved[id] = true
+			}
 		}
 		for r := range w.ledger.Public() {
-			w.unsaved[r.Event.ID] = true
+			if w.timeline.Event(r.Event.ID) == nil {
+				w.unsaved[r.Event.ID] = true
+			}
 		}
 	}
 
@@ -497,16 +494,14 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 		if t.Before != nil && (t.Before.Event.ID != t.Event.ID || t.Before.Withdrawn.IsZero() != t.After.Withdrawn.IsZero()) {
 			elsewhere[t.After.EntryID] = true
 		}
-		if n := w.entries[t.After.EntryID]; n != nil {
-			old = append(old, n)
+		if t.Before != nil && t.Before.Withdrawn.IsZero() {
+			old = append(old, w.entry(w.ledger, t.Before)) // as the catalog has it
 		}
 		if !t.After.Withdrawn.IsZero() {
-			delete(w.entries, t.After.EntryID)
 			u.Withdrawn = append(u.Withdrawn, t.Event.ID)
 			continue
 		}
 		n := w.entry(w.ledger, t.After)
-		w.entries[n.ID] = n
 		u.Events = append(u.Events, n)
 	}
 	fresh := slices.Clone(u.Events)
@@ -571,10 +566,8 @@ func (w *wheel) commit(ctx context.Context, planned []notify.Planned, ping notif
 				return err
 			}
 		}
+		w.ledger.Mark(w.timeline.Marks(w.ledger.Told))
 		if err := w.ledger.Write(ctx, tx); err != nil {
-			return err
-		}
-		if err := ledger.NoteMarks(ctx, tx, w.reader, w.timeline.Marks(w.ledger.Told)); err != nil {
 			return err
 		}
 		if w.outbox == nil {

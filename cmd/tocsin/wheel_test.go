@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/bench/generate"
+	"tocsin/shelf"
 	"tocsin/timeline"
 )
 
@@ -62,9 +63,9 @@ func TestRestartReadsWhatChanged(t *testing.T) {
 	w := generated(t, 50)
 	restart := func(reader string) (read int64) {
 		t.Helper()
-		next := newWheel(&w.config, w.store, nil, nil, newGate(0), time.Now, slog.New(slog.DiscardHandler), nil)
+		next := newWheel(&w.config, w.store, nil, shelf.New(t.TempDir(), slog.New(slog.DiscardHandler)), newGate(0), time.Now, slog.New(slog.DiscardHandler), nil)
 		if reader != "" {
-			next.reader = reader
+			next.dates.Reader = reader
 		}
 		var files atomic.Int64
 		next.progress = func(int, int) { files.Add(1) }
