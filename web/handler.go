@@ -13,8 +13,8 @@ import (
 // configured address and, for proxies that take that path off, at the root.
 func (s *Site) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /feeds/{path...}", s.serveFeed)
-	mux.HandleFunc("OPTIONS /feeds/{path...}", preflight)
+	mux.HandleFunc("GET "+feedsPath, s.serveFeed)
+	mux.HandleFunc("OPTIONS "+feedsPath, preflight)
 	mux.HandleFunc("GET /", s.serveDocument)
 	if s.prefix == "" {
 		return mux
@@ -26,6 +26,9 @@ func (s *Site) Handler() http.Handler {
 	outer.Handle("/", mux)
 	return outer
 }
+
+// feedsPath is what the paths of all feeds begin with.
+const feedsPath = "/feeds/"
 
 // policy allows a page what it is made of, and nothing else.
 const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' https:; " +

@@ -24,20 +24,33 @@ type variantKey struct {
 	format   feed.Format
 }
 
-// variant is the bytes of a feed or a page, plain and compressed, with their
-// validator, and what of the answer's header depends on nothing else. It is not
-// changed once it is made, and its headers are shared by all answers.
+// variant is the bytes of a feed or a page, plain and compressed, with all of their
+// answers' fields that depend on nothing else. It is not changed once it is made, and
+// its fields are shared by all answers.
 type variant struct {
 	plain, gzip encoding
 	hash        string
-	header      http.Header
 }
 
 // encoding is a variant's bytes in one encoding.
 type encoding struct {
-	body         []byte
-	tag, length  []string
-	contentCoded []string // Content-Encoding; nil for plain bytes
+	body []byte
+	tag  string
+	// What a 200 says of them, and a 304.
+	found, unmodified []field
+}
+
+// field is one field of an answer's header, under its canonical name.
+type field struct {
+	name   string
+	values []string
+}
+
+// set enters fields into a header.
+func set(h http.Header, fields []field) {
+	for _, f := range fields {
+		h[f.name] = f.values
+	}
 }
 
 // variant returns the bytes of a feed. However many ask at once, they are made
@@ -82,14 +95,32 @@ func (s *Site) newVariant(plain []byte, header http.Header) (*variant, error) {
 	hash := hex.EncodeToString(sum[:16])
 	header.Add("Vary", "Accept-Encoding")
 	header.Set("Accept-Ranges", "bytes")
-	length := func(body []byte) []string { return []string{strconv.Itoa(len(body))} }
 	return &variant{
-		plain: encoding{plain, []string{`"` + hash + `"`}, length(plain), nil},
+		plain: newEncoding(plain, `"`+hash+`"`, header),
 		// Compressed, the bytes are others, so is their tag.
-		gzip:   encoding{zipped, []string{`"` + hash + `-gzip"`}, length(zipped), []string{"gzip"}},
-		hash:   hash,
-		header: header,
+		gzip: newEncoding(zipped, `"`+hash+`-gzip"`, header, field{"Content-Encoding", []string{"gzip"}}),
+		hash: hash,
 	}, nil
+}
+
+// newEncoding works the fields of all answers out of those that every encoding has, and
+// of what is this one's own.
+func newEncoding(body []byte, tag string, header http.Header, more ...field) encoding {
+	e := encoding{body: body, tag: tag}
+	for name, values := range header {
+		f := field{name, values}
+		e.found = append(e.found, f)
+		switch name {
+		case "Content-Type", "Accept-Ranges", "Link", "X-Content-Type-Options":
+			// They describe content, which the client has with them (RFC 9110, section 15.4.5).
+		default:
+			e.unmodified = append(e.unmodified, f)
+		}
+	}
+	validator := field{"Etag", []string{tag}}
+	e.unmodified = append(e.unmodified, validator)
+	e.found = append(append(e.found, validator, field{"Content-Length", []string{strconv.Itoa(len(body))}}), more...)
+	return e
 }
 
 // compressor writes gzip. It takes a megabyte, and more time to make than a small
@@ -125,10 +156,6 @@ func (s *Site) compress(plain []byte) ([]byte, error) {
 // validators are strong (RFC 9110, section 8.8): the entity tag is the content's
 // hash, with a suffix where the content is compressed.
 func (v *variant) serve(w http.ResponseWriter, r *http.Request, modified time.Time) {
-	h := w.Header()
-	for name, values := range v.header {
-		h[name] = values
-	}
 	if ofBytes(r.Header["Range"]) || len(r.Header["If-Match"]) > 0 || len(r.Header["If-Unmodified-Since"]) > 0 {
 		v.servePart(w, r, modified)
 		return
@@ -137,19 +164,15 @@ func (v *variant) serve(w http.ResponseWriter, r *http.Request, modified time.Ti
 	if acceptsGzip(r.Header["Accept-Encoding"]) {
 		e = &v.gzip
 	}
-	h["Etag"] = e.tag
+	h := w.Header()
 	if v.has(r, modified) {
-		delete(h, "Content-Type")
-		delete(h, "Accept-Ranges")
+		set(h, e.unmodified)
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
+	set(h, e.found)
 	if !modified.IsZero() {
 		h["Last-Modified"] = []string{modified.UTC().Format(http.TimeFormat)}
-	}
-	h["Content-Length"] = e.length
-	if e.contentCoded != nil {
-		h["Content-Encoding"] = e.contentCoded
 	}
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
@@ -188,10 +211,11 @@ func (v *variant) servePart(w http.ResponseWriter, r *http.Request, modified tim
 	if !ofBytes(r.Header["Range"]) {
 		r.Header.Del("Range") // http.ServeContent would refuse it
 	}
-	w.Header()["Etag"] = v.plain.tag
+	set(w.Header(), v.plain.found)
+	w.Header().Del("Content-Length") // which is that of the part
 	// The list may be in several lines, of which http.ServeContent reads the first.
 	if tags := strings.Join(r.Header.Values("If-None-Match"), ", "); strings.Contains(tags, v.hash) {
-		r.Header.Set("If-None-Match", v.plain.tag[0])
+		r.Header.Set("If-None-Match", v.plain.tag)
 	} else if tags != "" {
 		r.Header.Set("If-None-Match", tags)
 	}
@@ -251,7 +275,7 @@ func preflight(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Site) serveFeed(w http.ResponseWriter, r *http.Request) {
 	allowOthers(w.Header())
-	path, format, ok := feed.ParsePath(r.PathValue("path"))
+	path, format, ok := feed.ParsePath(strings.TrimPrefix(r.URL.Path, feedsPath))
 	if !ok || !s.serves(format) {
 		s.notFound(w, r)
 		return
