@@ -49,7 +49,7 @@ const archiveBytes = 128 << 10
 // ends says that an archive ends behind an entry: by chance, of its id, the more
 // likely the longer it is (in powers of two, so that few edits move a bound).
 func (n *Entry) ends() bool {
-	odds := 1 << bits.Len(uint(n.likely))
+	odds := 1 << bits.Len32(uint32(n.likely))
 	return int(binary.BigEndian.Uint32(n.place[:]))%archiveBytes < odds
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/event"
+	"tocsin/timeline"
 )
 
 // usual is an event of usual size.
@@ -71,7 +72,7 @@ func BenchmarkReplace(b *testing.B) {
 		e.ID = fmt.Sprint("e", i)
 		e.Tags, e.Actors = []string{"courts", fmt.Sprint("tag-", i%500)}, []string{fmt.Sprint("actor-", i%997)}
 		e.Seal()
-		entries[i] = s.NewEntry(Known{ID: "tag:example.org,2025:" + e.ID, Event: &e, Published: day(0), Updated: day(0).Add(time.Duration(i) * time.Second)}, slugOf)
+		entries[i] = s.NewEntry(&timeline.Record{ID: "tag:example.org,2025:" + e.ID, Event: &e, Published: day(0), Updated: day(0).Add(time.Duration(i) * time.Second)}, slugOf)
 	}
 	c := NewCatalog(s, 1, nil)
 	c.Fill(entries, nil)
@@ -82,7 +83,7 @@ func BenchmarkReplace(b *testing.B) {
 		i := rnd.IntN(len(entries))
 		old := entries[i]
 		last = last.Add(time.Second)
-		entries[i] = s.NewEntry(Known{ID: old.ID, Event: old.Event, Published: old.Published, Updated: last}, slugOf)
+		entries[i] = s.NewEntry(&timeline.Record{ID: old.ID, Event: old.Event, Published: old.Published, Updated: last}, slugOf)
 		c.Replace(one(old), one(entries[i]))
 		if got := len(c.Touched(unknown)); got != 4 {
 			b.Fatalf("%d feeds", got)

@@ -239,7 +239,7 @@ func (c *Catalog) home(lists []*list, n *Entry) []*list {
 	if n.Correction != nil {
 		lists = append(lists, c.lists[CorrectionsPath])
 	}
-	for _, topics := range [][]*Topic{n.Topics, n.also} {
+	about := func(topics []*Topic) {
 		for _, t := range topics {
 			l := c.topics[t]
 			if l == nil {
@@ -248,6 +248,10 @@ func (c *Catalog) home(lists []*list, n *Entry) []*list {
 			}
 			lists = append(lists, l)
 		}
+	}
+	about(n.Topics)
+	if n.Correction != nil {
+		about(n.Correction.also)
 	}
 	for _, l := range c.custom {
 		if n.matches(l.custom.Match) {

@@ -191,11 +191,11 @@ func TestHostileSizes(t *testing.T) {
 		"<", `"`, "&", "* a\n", "*a* ", "a\n\n", "`<` ", "|a|b|\n|-|-|\n|\"|<|\n\n", "www.example.org ", ">>>a\n\n", "1.\n", "[k]\n\n", "[k](x)",
 	} {
 		n := of(unit, 10_000, 1)
-		if exact := n.size(true); exact > n.most {
+		if exact := n.size(true); exact > int(n.most) {
 			t.Errorf("an entry of %q takes %d bytes, at most %d", unit, exact, n.most)
 		}
 		for _, format := range formats {
-			if b, err := n.encoded(format); err != nil || len(b) > n.most {
+			if b, err := n.encoded(format); err != nil || len(b) > int(n.most) {
 				t.Errorf("an entry of %q takes %d bytes of %s, at most %d; %v", unit, len(b), format, n.most, err)
 			}
 		}
@@ -347,7 +347,7 @@ func TestIncremental(t *testing.T) {
 					}
 					e := an(id, fmt.Sprint("T", rnd.IntN(3)), tags(some()...), actors(some()...), importance(rnd.IntN(11)), body(strings.Repeat("word ", 1+rnd.IntN(2)*12_000)))
 					slugs.Give(timeline.Topics(e))
-					n = s.NewEntry(Known{ID: "tag:example.org,2025:" + id, Event: e, Published: day(rnd.IntN(3)), Updated: day(turn/4 + rnd.IntN(2))}, slugs.Slug)
+					n = s.NewEntry(&timeline.Record{ID: "tag:example.org,2025:" + id, Event: e, Published: day(rnd.IntN(3)), Updated: day(turn/4 + rnd.IntN(2))}, slugs.Slug)
 				}
 				c.Replace(one(here[id]), one(n))
 				if n == nil {

@@ -29,18 +29,23 @@ type Correction struct {
 	// Of are the corrections that such an entry is for, the newest first; nil for
 	// one correction alone. The entry has no Event.
 	Of []*Entry
+
+	before []*Topic // those of Before
+	also   []*Topic // of these, those that the entry has not among its own
 }
 
 // NewCorrection returns the entry of a correction of e, the event as it was
 // then. It has one time, as it is never changed.
 func (s *Style) NewCorrection(id string, e *event.Event, c Correction, updated time.Time, slug func(timeline.Topic) string) *Entry {
-	n := &Entry{ID: id, Event: e, Published: updated, Updated: updated, Correction: &c, style: s}
-	n.Topics = s.topics(e, slug)
+	n := &Entry{
+		Record: &timeline.Record{ID: id, Event: e, Published: updated, Updated: updated},
+		Topics: s.topics(e, slug), Correction: &c, style: s,
+	}
 	if c.Before != nil {
-		n.before = s.topics(c.Before, slug)
-		for _, t := range n.before {
+		c.before = s.topics(c.Before, slug)
+		for _, t := range c.before {
 			if !slices.ContainsFunc(n.Topics, func(own *Topic) bool { return own.Topic == t.Topic }) {
-				n.also = append(n.also, t)
+				c.also = append(c.also, t)
 			}
 		}
 	}
@@ -52,11 +57,11 @@ func (s *Style) NewCorrection(id string, e *event.Event, c Correction, updated t
 // newest first.
 func (s *Style) crowd(path string, of []*Entry) *Entry {
 	c := *of[0].Correction
-	c.Edits, c.Before, c.Of = nil, nil, of
-	n := &Entry{
+	c.Edits, c.Before, c.Of, c.before, c.also = nil, nil, of, nil, nil
+	n := &Entry{Correction: &c, style: s, Record: &timeline.Record{
 		ID:        "tag:" + s.Authority + ":corrections/" + of[0].Correction.At.Format("20060102T150405.000Z") + "/" + escapePath(path),
-		Published: of[0].Updated, Updated: of[0].Updated, Correction: &c, style: s,
-	}
+		Published: of[0].Updated, Updated: of[0].Updated,
+	}}
 	n.prepare()
 	return n
 }
@@ -205,7 +210,7 @@ func (n *Entry) correctionSummary() string {
 }
 
 // mark hashes what the bytes of a correction are made from.
-func (n *Entry) correctionMark() [sha256.Size]byte {
+func (n *Entry) correctionMark() mark {
 	h := sha256.New()
 	c := n.Correction
 	write(h, "correction", n.ID, string(c.Kind), stamp(c.At), stamp(n.Updated), strconv.Itoa(len(c.Of)))
@@ -221,5 +226,5 @@ func (n *Entry) correctionMark() [sha256.Size]byte {
 	for _, e := range c.Edits {
 		write(h, string(e.Field), e.Before, e.After)
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return mark(h.Sum(nil))
 }

@@ -163,7 +163,7 @@ func TestArchives(t *testing.T) {
 	for i := range 400 {
 		e := an(fmt.Sprint("e", i), fmt.Sprint("Event ", i), tags("x"))
 		e.Body = strings.Repeat("Some words. ", 500)
-		n := s.NewEntry(Known{ID: "tag:example.org,2025:" + e.ID, Event: e, Published: day(i % 97), Updated: day(i)}, slugOf)
+		n := s.NewEntry(&timeline.Record{ID: "tag:example.org,2025:" + e.ID, Event: e, Published: day(i % 97), Updated: day(i)}, slugOf)
 		entries = append(entries, n)
 		c.Replace(nil, one(n))
 	}
@@ -243,7 +243,7 @@ func TestArchives(t *testing.T) {
 	e := *old.Event
 	e.Location = "Elsewhere"
 	e.Seal()
-	edited := s.NewEntry(Known{ID: old.ID, Event: &e, Published: old.Published, Updated: old.Updated}, slugOf)
+	edited := s.NewEntry(&timeline.Record{ID: old.ID, Event: &e, Published: old.Published, Updated: old.Updated}, slugOf)
 	c.Replace(one(old), one(edited))
 	changed("an edit", 1)
 	quiet := slices.IndexFunc(entries, func(n *Entry) bool { return !n.ends() && n != old })
@@ -253,7 +253,7 @@ func TestArchives(t *testing.T) {
 	c.Replace(one(entries[bound]), nil)
 	changed("a withdrawal at a bound", 3) // two become one, and the next leads to it
 	last := an("last", "Last", tags("x"))
-	c.Replace(nil, one(s.NewEntry(Known{ID: "tag:example.org,2025:last", Event: last, Published: day(500), Updated: day(500)}, slugOf)))
+	c.Replace(nil, one(s.NewEntry(&timeline.Record{ID: "tag:example.org,2025:last", Event: last, Published: day(500), Updated: day(500)}, slugOf)))
 	changed("a new event", 1)
 
 	if f.Archive("nothing") != nil || f.Archive("") != nil {

@@ -3,6 +3,7 @@ package feed
 import (
 	"cmp"
 	"crypto/sha256"
+	"math"
 	"net/url"
 	"strings"
 	"sync"
@@ -16,28 +17,19 @@ import (
 // changed of it. It is not changed once it is made, and each format of it is
 // encoded at most once. It is safe for concurrent use.
 type Entry struct {
-	// ID is the tag: URI (RFC 4151), the same in every feed and format.
-	ID string
-	// Event is nil only where Correction.Of is not; Title, URL, Summary and HTML are
-	// for every entry.
-	Event *event.Event
-	// Published is when the timeline first had the event, Updated when it last
-	// changed significantly (RFC 4287, sections 4.2.9 and 4.2.15).
-	Published, Updated time.Time
+	// Record is that of the event; of a correction, one that is made for it, whose ID is
+	// the entry's. Its Event is nil only where Correction.Of is not; Title, URL, Summary
+	// and HTML are for every entry. Feeds do not show its History.
+	*timeline.Record
 	// Topics are the event's tags and actors, tags first.
 	Topics []*Topic
-	// History is what happened to the event since it was published, the oldest
-	// first. Feeds do not show it.
-	History []timeline.Past
 	// Correction is what the entry tells; nil for an event's own entry.
 	Correction *Correction
 
 	style  *Style
-	before []*Topic // those of Correction.Before
-	also   []*Topic // of before, those that are not in Topics
-	likely int      // what size is, about
-	most   int      // what size is at most
-	mark   [sha256.Size]byte
+	likely int32    // what size is, about
+	most   int32    // what size is at most
+	mark   mark     // stands for its bytes
 	place  [12]byte // by chance, of the id alone: where archives end
 }
 
@@ -49,19 +41,13 @@ type Topic struct {
 	Name, Slug string
 }
 
-// Known is what an event's entry is made from.
-type Known struct {
-	ID                 string
-	Event              *event.Event
-	Published, Updated time.Time
-	History            []timeline.Past
-}
+// mark is the beginning of a SHA-256.
+type mark [16]byte
 
 // NewEntry returns the entry of an event. slug gives the slugs of the event's
 // topics.
-func (s *Style) NewEntry(k Known, slug func(timeline.Topic) string) *Entry {
-	n := &Entry{ID: k.ID, Event: k.Event, Published: k.Published, Updated: k.Updated, History: k.History, style: s}
-	n.Topics = s.topics(k.Event, slug)
+func (s *Style) NewEntry(r *timeline.Record, slug func(timeline.Topic) string) *Entry {
+	n := &Entry{Record: r, Topics: s.topics(r.Event, slug), style: s}
 	n.prepare()
 	return n
 }
@@ -113,7 +99,7 @@ func (s *Style) topics(e *event.Event, slug func(timeline.Topic) string) []*Topi
 // matches says that an entry belongs to a feed of m's: its event does, or did
 // before the change that it tells.
 func (n *Entry) matches(m *event.Matcher) bool {
-	return by(m, n.Event, n.Topics) || n.before != nil && by(m, n.Correction.Before, n.before)
+	return by(m, n.Event, n.Topics) || n.Correction != nil && n.Correction.before != nil && by(m, n.Correction.Before, n.Correction.before)
 }
 
 // by matches an event with its topics.
@@ -131,14 +117,18 @@ func (n *Entry) prepare() {
 	place := sha256.Sum256([]byte(n.ID))
 	n.place = [12]byte(place[:12])
 	if n.Correction == nil {
-		n.likely, n.most = n.extent()
+		likely, most := n.extent()
+		n.likely, n.most = clamp(likely), clamp(most)
 		n.mark = n.digest()
 		return
 	}
-	n.likely = 1500 + 3*len(n.correctionHTML()) + 190*len(n.Topics) // short, whatever it tells of
-	n.most = 2 * n.likely
+	likely := 1500 + 3*len(n.correctionHTML()) + 190*len(n.Topics) // short, whatever it tells of
+	n.likely, n.most = clamp(likely), clamp(2*likely)
 	n.mark = n.correctionMark()
 }
+
+// clamp is n, or what is too much for any feed.
+func clamp(n int) int32 { return int32(min(n, math.MaxInt32)) }
 
 // URL is the address of the page for people.
 func (n *Entry) URL() string {
@@ -184,7 +174,7 @@ func (n *Entry) size(exactly bool) int {
 			return len(b)
 		}
 	}
-	return n.most
+	return int(n.most)
 }
 
 // extent is made from the parts alone, so that not all entries are encoded before

@@ -14,6 +14,7 @@ package feed
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -263,7 +264,7 @@ func (f *Feed) fill(all []*Entry, bound func() *bounds) {
 func (s *Style) window(all []*Entry) []*Entry {
 	likely, most, exactly := 0, 0, false
 	for i, n := range all {
-		likely += n.likely
+		likely += int(n.likely)
 		if i >= s.MaxEntries && (all[0].Updated.Sub(n.Updated) > s.Window || likely > softBytes) {
 			return all[:i:i]
 		}
@@ -295,13 +296,17 @@ func (f *Feed) digest() string {
 }
 
 // digest hashes what the entry's bytes are made from beside the Style.
-func (n *Entry) digest() (mark [sha256.Size]byte) {
+func (n *Entry) digest() mark {
 	var room [512]byte // for most, so that it is made at once and of nothing else
-	b := appendTexts(room[:0], n.ID, n.Event.ID, n.Event.Revision, stamp(n.Published), stamp(n.Updated))
+	b := appendTexts(room[:0], n.ID, n.Event.ID, n.Event.Revision)
+	for _, t := range []time.Time{n.Published, n.Updated} {
+		b = binary.BigEndian.AppendUint64(b, uint64(t.UnixMicro()))
+	}
 	for _, t := range n.Topics {
 		b = appendTexts(b, t.Slug)
 	}
-	return sha256.Sum256(b)
+	sum := sha256.Sum256(b)
+	return mark(sum[:])
 }
 
 // write writes texts so that no two lists of them give the same bytes.

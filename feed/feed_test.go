@@ -72,7 +72,7 @@ func on(date string) func(*event.Event) {
 // entry makes an entry of an event that was updated on the nth day of 2026.
 func (s *Style) entry(e *event.Event, n int) *Entry {
 	id := "tag:example.org,2025:" + escapePath(e.ID)
-	return s.NewEntry(Known{ID: id, Event: e, Published: day(n).Add(-time.Hour), Updated: day(n)}, slugOf)
+	return s.NewEntry(&timeline.Record{ID: id, Event: e, Published: day(n).Add(-time.Hour), Updated: day(n)}, slugOf)
 }
 
 func unknown(string) bool { return false }
@@ -114,7 +114,7 @@ func sample(t testing.TB, s *Style, a *txtar.Archive) []*Entry {
 		}
 		slugs.Give(timeline.Topics(e))
 		n := len(entries)
-		entries = append(entries, s.NewEntry(Known{ID: "tag:example.org,2025:" + escapePath(e.ID), Event: e, Published: day(n), Updated: day(n).Add(90 * time.Minute)}, slugs.Slug))
+		entries = append(entries, s.NewEntry(&timeline.Record{ID: "tag:example.org,2025:" + escapePath(e.ID), Event: e, Published: day(n), Updated: day(n).Add(90 * time.Minute)}, slugs.Slug))
 	}
 	return entries
 }
@@ -653,7 +653,7 @@ func TestDigest(t *testing.T) {
 		func(_ *Style, _ *event.Event, n *Entry) { n.Topics = []*Topic{{Slug: pick("s", "t")}} },
 	}
 	for range 800 {
-		s, e, n := style(), *an("e", "E", tags("z")), Entry{ID: "tag:example.org,2025:e", Published: day(9), Updated: day(10)}
+		s, e, n := style(), *an("e", "E", tags("z")), Entry{Record: &timeline.Record{ID: "tag:example.org,2025:e", Published: day(9), Updated: day(10)}}
 		for range rnd.IntN(3) {
 			edits[rnd.IntN(len(edits))](s, &e, &n)
 		}
@@ -664,7 +664,7 @@ func TestDigest(t *testing.T) {
 			}
 			return slugOf(topic)
 		}
-		feeds := feedsOf(s, s.NewEntry(Known{ID: n.ID, Event: &e, Published: n.Published, Updated: n.Updated}, slug), s.entry(an("other", "Other"), 15))
+		feeds := feedsOf(s, s.NewEntry(&timeline.Record{ID: n.ID, Event: &e, Published: n.Published, Updated: n.Updated}, slug), s.entry(an("other", "Other"), 15))
 		for _, f := range feeds {
 			b := bytesOf(t, f)
 			if was, ok := digests[f.Digest]; ok && was != b {

@@ -158,7 +158,7 @@ func (x *Index) sort() {
 	x.status, x.location = make(map[string][]*Entry), make(map[string][]*Entry)
 	for _, n := range x.all {
 		events := []*event.Event{n.Event}
-		if n.before != nil {
+		if n.Correction != nil && n.Correction.before != nil {
 			events = append(events, n.Correction.Before)
 		}
 		for _, e := range events {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/event"
+	"tocsin/timeline"
 )
 
 // A brief is a record without its text, in a form that is read fast: a start reads
@@ -25,7 +26,7 @@ const (
 )
 
 // appendBrief appends the brief of a record.
-func appendBrief(b []byte, r *Record) ([]byte, error) {
+func appendBrief(b []byte, r *timeline.Record) ([]byte, error) {
 	e := r.Event
 	b = append(b, briefForm)
 	for _, t := range []time.Time{r.Published, r.Updated, r.Withdrawn} {
@@ -58,7 +59,7 @@ func appendBrief(b []byte, r *Record) ([]byte, error) {
 	b = appendText(b, e.Date.String())
 
 	id, path, flags := e.ID, e.Path, byte(0)
-	if strings.HasSuffix(r.EntryID, id) {
+	if strings.HasSuffix(r.ID, id) {
 		flags |= idInEntry
 	}
 	if strings.HasPrefix(path, id) {
@@ -70,10 +71,10 @@ func appendBrief(b []byte, r *Record) ([]byte, error) {
 	if flags&idInEntry != 0 {
 		id = ""
 	}
-	for _, text := range []string{r.EntryID, id, path, e.Title} {
+	for _, text := range []string{r.ID, id, path, e.Title} {
 		b = binary.AppendUvarint(b, uint64(len(text)))
 	}
-	b = append(b, r.EntryID+id+path+e.Title...)
+	b = append(b, r.ID+id+path+e.Title...)
 
 	b = appendText(b, e.Status)
 	b = appendText(b, e.Location)
@@ -107,12 +108,12 @@ var errForm = errors.New("a brief of another form")
 var errBrief = errors.New("a part of it is missing")
 
 // read reads what appendBrief wrote. The event is a light one.
-func (d *briefs) read(brief []byte) (_ *Record, err error) {
+func (d *briefs) read(brief []byte) (_ *timeline.Record, err error) {
 	if len(brief) == 0 || brief[0] != briefForm {
 		return nil, errForm
 	}
 	b := parts{rest: brief[1:]}
-	r, e := &Record{}, &event.Event{}
+	r, e := &timeline.Record{}, &event.Event{}
 	for _, t := range []*time.Time{&r.Published, &r.Updated, &r.Withdrawn} {
 		if micro := b.int(); micro != 0 {
 			*t = fromMicro(micro)
@@ -156,7 +157,7 @@ func (d *briefs) read(brief []byte) (_ *Record, err error) {
 	d.own = append(hex.AppendEncode(d.own[:0], revision), own...)
 	text := string(d.own)
 	e.Revision, text = text[:2*revisionBytes], text[2*revisionBytes:]
-	r.EntryID = text[:lens[0]]
+	r.ID = text[:lens[0]]
 	id := lens[0] - size // where it begins
 	if flags&idInEntry == 0 {
 		id = lens[0]
@@ -187,7 +188,7 @@ func (d *briefs) read(brief []byte) (_ *Record, err error) {
 	if b.broken || len(b.rest) > 0 {
 		return nil, errBrief
 	}
-	e.Lighten(o, &storedText{store: d.store, entryID: r.EntryID, revision: e.Revision}, 0)
+	e.Lighten(o, &storedText{store: d.store, entryID: r.ID, revision: e.Revision}, 0)
 	r.Event = e
 	return r, nil
 }

@@ -14,16 +14,16 @@ import (
 )
 
 // odd are records with what makes briefs differ.
-func odd() []*Record {
+func odd() []*timeline.Record {
 	east := time.FixedZone("", 9*3600)
-	all := []*Record{
-		{EntryID: "tag:example.org,2025:2025/a", Event: an("2025/a", "A")},
-		{EntryID: "tag:example.org,2025:a%20b", Event: an("a b", "Escaped")},
-		{EntryID: "tag:example.org,2025:a~2", Event: an("a", "Again")},
-		{EntryID: "tag:example.org,2025:named", Event: an("named", "Elsewhere", func(e *event.Event) { e.Path = "2025/elsewhere.md" })},
-		{EntryID: "tag:example.org,2025:was", Event: an("is", "Moved", func(e *event.Event) { e.Path = "2025/moved" })},
-		{EntryID: "tag:example.org,2025:", Event: an("", "", func(e *event.Event) { e.Path = "" })},
-		{EntryID: "tag:example.org,2025:all", Event: an("all", "«Ünicode»\x00\xff", tags("x", "", "y"), actors("Z"), importance(10), func(e *event.Event) {
+	all := []*timeline.Record{
+		{ID: "tag:example.org,2025:2025/a", Event: an("2025/a", "A")},
+		{ID: "tag:example.org,2025:a%20b", Event: an("a b", "Escaped")},
+		{ID: "tag:example.org,2025:a~2", Event: an("a", "Again")},
+		{ID: "tag:example.org,2025:named", Event: an("named", "Elsewhere", func(e *event.Event) { e.Path = "2025/elsewhere.md" })},
+		{ID: "tag:example.org,2025:was", Event: an("is", "Moved", func(e *event.Event) { e.Path = "2025/moved" })},
+		{ID: "tag:example.org,2025:", Event: an("", "", func(e *event.Event) { e.Path = "" })},
+		{ID: "tag:example.org,2025:all", Event: an("all", "«Ünicode»\x00\xff", tags("x", "", "y"), actors("Z"), importance(10), func(e *event.Event) {
 			e.Status, e.Location = "pending", "Tōkyō"
 			e.Date = event.Date{Time: time.Date(1766, 1, 2, 3, 4, 5, 0, east), Clock: true}
 			e.Published = time.Date(2025, 1, 2, 3, 4, 5, 678, east)
@@ -32,7 +32,7 @@ func odd() []*Record {
 			e.Body = "Text with [a link](x), and\n\n| a | b |\n\n[1]: https://example.org/"
 			e.Sources = []event.Source{{Title: "Gazette", URL: "https://example.org/", Note: "print"}}
 		})},
-		{EntryID: "tag:example.org,2025:actor", Event: an("actor", "Actor alone", actors("Z"))},
+		{ID: "tag:example.org,2025:actor", Event: an("actor", "Actor alone", actors("Z"))},
 	}
 	for i, r := range all {
 		r.Published, r.Updated = moment("2025-01-28"), moment("2025-02-01T01:02:03Z").Add(time.Millisecond)
@@ -52,18 +52,18 @@ func TestBrief(t *testing.T) {
 		}
 		got, err := d.read(b)
 		if err != nil {
-			t.Errorf("%s: %v", want.EntryID, err)
+			t.Errorf("%s: %v", want.ID, err)
 			continue
 		}
 		if !got.Event.IsLight() || got.Event.Imprint() != want.Event.Imprint() {
-			t.Errorf("%s: of the text is known %+v", want.EntryID, got.Event.Imprint())
+			t.Errorf("%s: of the text is known %+v", want.ID, got.Event.Imprint())
 		}
 		for _, times := range [][2]time.Time{
 			{got.Event.Date.Time, want.Event.Date.Time}, {got.Event.Published, want.Event.Published},
 			{got.Event.Expires, want.Event.Expires}, {got.Event.LastUpdated, want.Event.LastUpdated},
 		} {
 			if times[0].Format(time.RFC3339Nano) != times[1].Format(time.RFC3339Nano) {
-				t.Errorf("%s: %v and not %v", want.EntryID, times[0], times[1])
+				t.Errorf("%s: %v and not %v", want.ID, times[0], times[1])
 			}
 		}
 		e := *want.Event
@@ -73,18 +73,18 @@ func TestBrief(t *testing.T) {
 		r := *want
 		r.Event = &e
 		if !reflect.DeepEqual(got, &r) {
-			t.Errorf("%s: %+v of %+v, and not %+v", want.EntryID, got, got.Event, want.Event)
+			t.Errorf("%s: %+v of %+v, and not %+v", want.ID, got, got.Event, want.Event)
 		}
 		for i := range b {
 			if _, err := d.read(b[:i]); err == nil {
-				t.Errorf("%s: %d of %d bytes are a brief", want.EntryID, i, len(b))
+				t.Errorf("%s: %d of %d bytes are a brief", want.ID, i, len(b))
 			}
 		}
 		if _, err := d.read(append(b, 0)); err == nil || errors.Is(err, errForm) {
-			t.Errorf("%s: with a byte more: %v", want.EntryID, err)
+			t.Errorf("%s: with a byte more: %v", want.ID, err)
 		}
 	}
-	if _, err := appendBrief(nil, &Record{Event: &event.Event{}}); err == nil {
+	if _, err := appendBrief(nil, &timeline.Record{Event: &event.Event{}}); err == nil {
 		t.Error("an event without a revision has a brief")
 	}
 }
@@ -125,7 +125,7 @@ func FuzzBrief(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range []*Record{r, other} { // what DeepEqual cannot compare
+		for _, r := range []*timeline.Record{r, other} { // what DeepEqual cannot compare
 			r.Event.Date.Time, r.Event.Published, r.Event.Expires, r.Event.LastUpdated = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 		}
 		if !reflect.DeepEqual(r, other) {

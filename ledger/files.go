@@ -44,10 +44,10 @@ func (l *Ledger) writeMarks(ctx context.Context, tx *sql.Tx) error {
 	for id, mark := range l.marks {
 		l.o.Progress()
 		r := l.public[id]
-		if r == nil || l.changed[r.EntryID] != nil || l.unbrief {
+		if r == nil || l.changed[r.ID] != nil || l.unbrief {
 			continue
 		}
-		if _, err := put.ExecContext(ctx, []byte(mark), r.EntryID); err != nil {
+		if _, err := put.ExecContext(ctx, []byte(mark), r.ID); err != nil {
 			return err
 		}
 	}

@@ -127,8 +127,8 @@ func readAges(ctx context.Context, db Querier) (ages, error) {
 	return a, err
 }
 
-func (a ages) of(r *Record) (least, most int64) {
-	if turn, ok := a.named[r.EntryID]; ok {
+func (a ages) of(r *timeline.Record) (least, most int64) {
+	if turn, ok := a.named[r.ID]; ok {
 		return turn, turn
 	}
 	return a.least, a.most
@@ -200,7 +200,7 @@ func (l *Ledger) follow(ctx context.Context, s *Store, db Querier) (*News, error
 		*list = slices.Compact(*list)
 	}
 	news := &News{Feeds: all.Feeds}
-	before := make(map[string]*Record, len(all.Events))
+	before := make(map[string]*timeline.Record, len(all.Events))
 	for _, entry := range all.Events {
 		before[entry] = l.entries[entry]
 	}

@@ -72,7 +72,7 @@ func (l *Ledger) remember(told []Told, stamps []time.Time, now time.Time) {
 		if !ok {
 			continue
 		}
-		row := pastRow{entryID: t.After.EntryID, Past: p}
+		row := pastRow{entryID: t.After.ID, Past: p}
 		if l.corrects(t.Change) {
 			row.correction = &Correction{Past: p, Event: l.bare(t.Event), Updated: stamps[i].Add(correctionDelay)}
 			if t.Kind == timeline.Updated {

@@ -48,25 +48,6 @@ import (
 	"tocsin/timeline"
 )
 
-// Record is what the world knows of one event. It is not changed once it is
-// made: a change makes another.
-type Record struct {
-	// EntryID is the tag: URI (RFC 4151) that names the event in every feed and
-	// message, minted once and kept.
-	EntryID string
-	// Event is the event as last told; of a withdrawn one, its last public
-	// version.
-	Event *event.Event
-	// Published is when the timeline first had the event public, Updated when
-	// it last changed significantly.
-	Published, Updated time.Time
-	// Withdrawn is when the event was withdrawn; zero while it is public.
-	Withdrawn time.Time
-	// History is what happened to the event since, the oldest first; of a long one
-	// the newest part.
-	History []timeline.Past
-}
-
 // Validators stand for the bytes of one feed, in all its formats.
 type Validators struct {
 	// Name is the name of the tag or actor; empty for other feeds.
@@ -107,10 +88,10 @@ type Options struct {
 // Ledger is the content of a store. It is used by one goroutine.
 type Ledger struct {
 	o         Options
-	public    map[string]*Record   // by event id
-	withdrawn map[string][]*Record // by event id, the last withdrawn one last
-	entries   map[string]*Record   // by entry id
-	moves     map[string]string    // old event id to entry id
+	public    map[string]*timeline.Record   // by event id
+	withdrawn map[string][]*timeline.Record // by event id, the last withdrawn one last
+	entries   map[string]*timeline.Record   // by entry id
+	moves     map[string]string             // old event id to entry id
 	slugs     *timeline.Slugs
 	feeds     map[string]Validators
 	renames   map[timeline.Topic]string // to the key that they have now
@@ -124,7 +105,7 @@ type Ledger struct {
 	taken       map[string]bool // entry ids of corrections, and of what this process minted
 
 	// Rows to be written.
-	changed      map[string]*Record
+	changed      map[string]*timeline.Record
 	moved        map[string]string // old id to entry id; "" deletes
 	given        map[timeline.Topic]string
 	changedFeeds map[string]Validators
@@ -149,9 +130,9 @@ func Load(ctx context.Context, s *Store, o Options) (*Ledger, error) {
 	}
 	l := &Ledger{
 		o:         o,
-		public:    make(map[string]*Record),
-		withdrawn: make(map[string][]*Record),
-		entries:   make(map[string]*Record),
+		public:    make(map[string]*timeline.Record),
+		withdrawn: make(map[string][]*timeline.Record),
+		entries:   make(map[string]*timeline.Record),
 		moves:     make(map[string]string),
 		feeds:     make(map[string]Validators),
 		renames:   make(map[timeline.Topic]string),
@@ -260,7 +241,7 @@ func (l *Ledger) loadAll(ctx context.Context, s *Store, db Querier) error {
 	if err != nil {
 		return err
 	}
-	l.entries, l.public = make(map[string]*Record, len(records)), make(map[string]*Record, len(records))
+	l.entries, l.public = make(map[string]*timeline.Record, len(records)), make(map[string]*timeline.Record, len(records))
 	for _, r := range records {
 		l.hold(r)
 	}
@@ -270,7 +251,7 @@ func (l *Ledger) loadAll(ctx context.Context, s *Store, db Querier) error {
 // loadBriefs reads the briefs of all events, and the marks of their files where these say
 // anything. Reading rows and what is in them are work for a core each. The error is
 // errForm where one has to be made again.
-func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier, marked bool) (records []*Record, err error) {
+func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier, marked bool) (records []*timeline.Record, err error) {
 	const together = 64 << 10 // bytes
 	type batch struct {
 		rows []byte   // briefs and marks
@@ -343,7 +324,7 @@ func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier, marked bo
 func (l *Ledger) loadEvents(ctx context.Context, db Querier, which string, args ...any) error {
 	const together = 256
 	type row struct {
-		record *Record
+		record *timeline.Record
 		event  []byte
 	}
 	var all [][]row
@@ -358,7 +339,7 @@ func (l *Ledger) loadEvents(ctx context.Context, db Querier, which string, args 
 				r := &rows[i]
 				e, err := l.decode(r.event)
 				if err != nil {
-					return &CorruptError{Cause: fmt.Sprintf("the record of %s: %v", r.record.EntryID, err)}
+					return &CorruptError{Cause: fmt.Sprintf("the record of %s: %v", r.record.ID, err)}
 				}
 				r.record.Event, r.event = e, nil
 			}
@@ -366,10 +347,10 @@ func (l *Ledger) loadEvents(ctx context.Context, db Querier, which string, args 
 		})
 	}
 	err := Each(ctx, db, `SELECT entry_id, published, updated, coalesce(withdrawn, 0), record FROM events WHERE `+which, args, func(scan func(...any) error) error {
-		var r Record
+		var r timeline.Record
 		var published, updated, withdrawn int64
 		var body []byte
-		if err := scan(&r.EntryID, &published, &updated, &withdrawn, &body); err != nil {
+		if err := scan(&r.ID, &published, &updated, &withdrawn, &body); err != nil {
 			return err
 		}
 		r.Published, r.Updated = fromMicro(published), fromMicro(updated)
@@ -438,23 +419,23 @@ func (l *Ledger) decode(data []byte) (*event.Event, error) {
 }
 
 // hold puts r where it is found, and takes the record that it replaces away.
-func (l *Ledger) hold(r *Record) {
-	if old := l.entries[r.EntryID]; old != nil {
+func (l *Ledger) hold(r *timeline.Record) {
+	if old := l.entries[r.ID]; old != nil {
 		if l.public[old.Event.ID] == old {
 			delete(l.public, old.Event.ID)
 		}
-		l.withdrawn[old.Event.ID] = slices.DeleteFunc(l.withdrawn[old.Event.ID], func(r *Record) bool { return r == old })
+		l.withdrawn[old.Event.ID] = slices.DeleteFunc(l.withdrawn[old.Event.ID], func(r *timeline.Record) bool { return r == old })
 		if len(l.withdrawn[old.Event.ID]) == 0 {
 			delete(l.withdrawn, old.Event.ID)
 		}
 	}
-	l.entries[r.EntryID] = r
+	l.entries[r.ID] = r
 	if r.Withdrawn.IsZero() {
 		l.public[r.Event.ID] = r
 	} else {
 		l.withdrawn[r.Event.ID] = append(l.withdrawn[r.Event.ID], r)
-		slices.SortFunc(l.withdrawn[r.Event.ID], func(a, b *Record) int {
-			return cmp.Or(a.Withdrawn.Compare(b.Withdrawn), cmp.Compare(a.EntryID, b.EntryID))
+		slices.SortFunc(l.withdrawn[r.Event.ID], func(a, b *timeline.Record) int {
+			return cmp.Or(a.Withdrawn.Compare(b.Withdrawn), cmp.Compare(a.ID, b.ID))
 		})
 	}
 	if r.Updated.After(l.last) {
@@ -479,7 +460,7 @@ func (l *Ledger) Told(id string) *event.Event {
 func (l *Ledger) Len() int { return len(l.public) }
 
 // Public returns the records of all public events, in no order.
-func (l *Ledger) Public() iter.Seq[*Record] { return maps.Values(l.public) }
+func (l *Ledger) Public() iter.Seq[*timeline.Record] { return maps.Values(l.public) }
 
 // Moved returns the present id of an event that had the given id once; empty
 // where that event is withdrawn.
@@ -536,7 +517,7 @@ func (l *Ledger) SetFeed(path, name, digest string, updated time.Time, empty boo
 
 // begin begins without rows to be written.
 func (l *Ledger) begin() {
-	l.changed = make(map[string]*Record)
+	l.changed = make(map[string]*timeline.Record)
 	l.moved = make(map[string]string)
 	l.given = make(map[timeline.Topic]string)
 	l.changedFeeds = make(map[string]Validators)
@@ -547,7 +528,7 @@ func (l *Ledger) begin() {
 // Told is one change with what the world knew before and knows now.
 type Told struct {
 	timeline.Change
-	Before, After *Record // Before is nil where it knew nothing
+	Before, After *timeline.Record // Before is nil where it knew nothing
 }
 
 // Apply enters changes, as of now: mints entry ids, gives dates and slugs. It
@@ -560,22 +541,22 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 	told := make([]Told, len(changes))
 	for i, c := range changes {
 		l.o.Progress()
-		var before *Record
+		var before *timeline.Record
 		if c.Before != nil {
 			before = l.public[c.Before.ID]
 		} else if of := l.withdrawn[c.Event.ID]; len(of) > 0 {
 			before = of[len(of)-1]
 		}
-		after := &Record{Event: c.Event, Published: stamps[i], Updated: stamps[i]}
+		after := &timeline.Record{Event: c.Event, Published: stamps[i], Updated: stamps[i]}
 		if before != nil {
 			l.part(before.Event)
-			after.EntryID, after.Published, after.Updated = before.EntryID, before.Published, before.Updated
+			after.ID, after.Published, after.Updated = before.ID, before.Published, before.Updated
 			after.History = before.History
 		}
 		switch c.Kind {
 		case timeline.New, timeline.Copied:
 			if before == nil {
-				after.EntryID = l.mint(c.Event.ID)
+				after.ID = l.mint(c.Event.ID)
 				if p := c.Event.Published; !p.IsZero() {
 					after.Published = clamp(p, now)
 				}
@@ -597,12 +578,12 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 	// All old ids are entered before any is public again: events may swap.
 	for _, t := range told {
 		if t.Before != nil && t.Before.Event.ID != t.After.Event.ID {
-			l.move(t.Before.Event.ID, t.After.EntryID)
+			l.move(t.Before.Event.ID, t.After.ID)
 		}
 	}
 	for _, t := range told {
 		l.hold(t.After)
-		l.changed[t.After.EntryID] = t.After
+		l.changed[t.After.ID] = t.After
 		if _, ok := l.moves[t.After.Event.ID]; ok && t.Kind != timeline.Withdrawn {
 			l.move(t.After.Event.ID, "")
 		}

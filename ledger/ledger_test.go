@@ -199,7 +199,7 @@ func state(l *Ledger) string {
 		if r.Withdrawn.IsZero() {
 			where = "public"
 		}
-		if entry != r.EntryID || r.Withdrawn.IsZero() && l.public[e.ID] != r {
+		if entry != r.ID || r.Withdrawn.IsZero() && l.public[e.ID] != r {
 			where += " at the wrong place"
 		}
 		lines = append(lines, fmt.Sprintf("%s %s %s %s %s %v %v %s", entry, e.ID, e.Path, e.Title, e.Revision,
@@ -209,7 +209,7 @@ func state(l *Ledger) string {
 		}
 	}
 	for id, r := range l.public {
-		lines = append(lines, "public "+id+" "+r.EntryID)
+		lines = append(lines, "public "+id+" "+r.ID)
 	}
 	for old, entry := range l.moves {
 		id, ok := l.Moved(old)
@@ -234,7 +234,7 @@ func state(l *Ledger) string {
 	return strings.Join(append(lines, fmt.Sprint("first ", l.first, " last ", l.last)), "\n")
 }
 
-func (r *rig) entry(id string) *Record {
+func (r *rig) entry(id string) *timeline.Record {
 	r.Helper()
 	rec := r.l.public[id]
 	if rec == nil {
@@ -336,7 +336,7 @@ func TestRollback(t *testing.T) {
 	// Loaded again, the same turn says the same.
 	r.l = r.load()
 	told := r.apply(changes...)
-	if told["d"].After.EntryID != "tag:example.org,2025:b" || told["c"].After.EntryID != "tag:example.org,2025:c" {
+	if told["d"].After.ID != "tag:example.org,2025:b" || told["c"].After.ID != "tag:example.org,2025:c" {
 		t.Errorf("told: %+v", told)
 	}
 }
@@ -355,7 +355,7 @@ func TestMint(t *testing.T) {
 	told := r.turn(events...)
 	seen := make(map[string]string)
 	for _, id := range ids {
-		entry := told[id].After.EntryID
+		entry := told[id].After.ID
 		if !tagURI.MatchString(entry) {
 			t.Errorf("the entry id of %q is no tag: URI: %s", id, entry)
 		}
@@ -364,10 +364,10 @@ func TestMint(t *testing.T) {
 		}
 		seen[entry] = id
 	}
-	if got := told["2025/a"].After.EntryID; got != "tag:example.org,2025:2025/a" {
+	if got := told["2025/a"].After.ID; got != "tag:example.org,2025:2025/a" {
 		t.Errorf("minted %s", got)
 	}
-	if got := told["a b"].After.EntryID; got != "tag:example.org,2025:a%20b" {
+	if got := told["a b"].After.ID; got != "tag:example.org,2025:a%20b" {
 		t.Errorf("minted %s", got)
 	}
 }
@@ -377,7 +377,7 @@ func TestEntryIDIsKept(t *testing.T) {
 	const want = "tag:example.org,2025:a"
 	check := func(what, id string) {
 		t.Helper()
-		if got := r.entry(id).EntryID; got != want {
+		if got := r.entry(id).ID; got != want {
 			t.Errorf("%s: the entry id is %s", what, got)
 		}
 		if got := r.entry(id).Published; !got.Equal(r.l.entries[want].Published) {
@@ -399,7 +399,7 @@ func TestEntryIDIsKept(t *testing.T) {
 		t.Errorf("a moved to %q", id)
 	}
 	told := r.turn()
-	if w := told["c"].After; w.EntryID != want || w.Withdrawn.IsZero() || !w.Updated.Equal(told["c"].Before.Updated) {
+	if w := told["c"].After; w.ID != want || w.Withdrawn.IsZero() || !w.Updated.Equal(told["c"].Before.Updated) {
 		t.Errorf("withdrawn: %+v", w)
 	}
 	if r.l.Told("c") != nil || !slices.Equal(r.l.WithdrawnIDs(), []string{"c"}) {
@@ -426,10 +426,10 @@ func TestNewEventUnderAnIDThatMovedAway(t *testing.T) {
 	r.turn(an("a", "A"))
 	r.turn(an("b", "A"))
 	r.turn(an("b", "A"), an("a", "Another"))
-	if got := r.entry("a").EntryID; got != "tag:example.org,2025:a~2" {
+	if got := r.entry("a").ID; got != "tag:example.org,2025:a~2" {
 		t.Errorf("the new event has the entry id %s", got)
 	}
-	if got := r.entry("b").EntryID; got != "tag:example.org,2025:a" {
+	if got := r.entry("b").ID; got != "tag:example.org,2025:a" {
 		t.Errorf("the moved event has the entry id %s", got)
 	}
 	if id, ok := r.l.Moved("a"); ok {
@@ -438,13 +438,13 @@ func TestNewEventUnderAnIDThatMovedAway(t *testing.T) {
 	// It moves away too, and a third one comes.
 	r.turn(an("b", "A"), an("c", "Another"))
 	r.turn(an("b", "A"), an("c", "Another"), an("a", "The third"))
-	if got := r.entry("a").EntryID; got != "tag:example.org,2025:a~3" {
+	if got := r.entry("a").ID; got != "tag:example.org,2025:a~3" {
 		t.Errorf("the third event has the entry id %s", got)
 	}
 	// And the second one comes home.
 	r.turn(an("b", "A"), an("c", "Another"))
 	r.turn(an("b", "A"), an("a", "Another"))
-	if got := r.entry("a").EntryID; got != "tag:example.org,2025:a~2" {
+	if got := r.entry("a").ID; got != "tag:example.org,2025:a~2" {
 		t.Errorf("the event that came home has the entry id %s", got)
 	}
 	if id, ok := r.l.Moved("c"); id != "a" || !ok {
@@ -491,7 +491,7 @@ func TestMoves(t *testing.T) {
 	if got := r.load().Moves(nil); !maps.Equal(got, map[string]string{"b": "", "c": "", "d": "a"}) {
 		t.Errorf("moves: %q", got)
 	}
-	if got := r.l.Moves(map[string]bool{r.entry("a").EntryID: true}); !maps.Equal(got, map[string]string{"d": "a"}) {
+	if got := r.l.Moves(map[string]bool{r.entry("a").ID: true}); !maps.Equal(got, map[string]string{"d": "a"}) {
 		t.Errorf("moves of one event: %q", got)
 	}
 }
@@ -506,7 +506,7 @@ func TestWithdrawnUnderOneID(t *testing.T) {
 		r.turn(an("a", "B"))
 		r.turn()
 		r.turn(an("a", "B"))
-		if got := r.entry("a").EntryID; got != "tag:example.org,2025:b" {
+		if got := r.entry("a").ID; got != "tag:example.org,2025:b" {
 			t.Errorf("the event that was withdrawn last has the entry id %s", got)
 		}
 		r.turn(an("c", "B"))
@@ -514,7 +514,7 @@ func TestWithdrawnUnderOneID(t *testing.T) {
 			r.l = r.load()
 		}
 		r.turn(an("c", "B"), an("a", "A"))
-		if got := r.entry("a").EntryID; got != "tag:example.org,2025:a" {
+		if got := r.entry("a").ID; got != "tag:example.org,2025:a" {
 			t.Errorf("restart %v: the event that was withdrawn first has the entry id %s", restart, got)
 		}
 	}
@@ -541,7 +541,7 @@ func TestSwappedIDs(t *testing.T) {
 		timeline.Change{Kind: timeline.Moved, Event: an("a", "C"), Before: c},
 	)
 	for id, entry := range map[string]string{"b": "a", "c": "b", "a": "c"} {
-		if got := r.entry(id).EntryID; got != "tag:example.org,2025:"+entry {
+		if got := r.entry(id).ID; got != "tag:example.org,2025:"+entry {
 			t.Errorf("%s has the entry id %s", id, got)
 		}
 	}
@@ -555,7 +555,7 @@ func TestSwappedIDs(t *testing.T) {
 	r = start(t)
 	r.turn(a, b)
 	told := r.turn(an("a", "B"), an("b", "A"))
-	if told["a"].Kind != timeline.Updated || r.entry("a").EntryID != "tag:example.org,2025:a" || r.entry("a").Event.Title != "B" {
+	if told["a"].Kind != timeline.Updated || r.entry("a").ID != "tag:example.org,2025:a" || r.entry("a").Event.Title != "B" {
 		t.Errorf("told: %+v", told)
 	}
 
@@ -566,7 +566,7 @@ func TestSwappedIDs(t *testing.T) {
 		timeline.Change{Kind: timeline.Withdrawn, Event: b, Before: b},
 		timeline.Change{Kind: timeline.Moved, Event: an("b", "A"), Before: a},
 	)
-	if got := r.entry("b").EntryID; got != "tag:example.org,2025:a" {
+	if got := r.entry("b").ID; got != "tag:example.org,2025:a" {
 		t.Errorf("b has the entry id %s", got)
 	}
 }
@@ -840,8 +840,8 @@ func TestAnyTurns(t *testing.T) {
 				}
 				stamps := make(map[time.Time]bool)
 				for _, c := range told {
-					if before := c.Before; before != nil && before.EntryID != c.After.EntryID {
-						t.Errorf("%s: the entry id went from %s to %s", c.Event.ID, before.EntryID, c.After.EntryID)
+					if before := c.Before; before != nil && before.ID != c.After.ID {
+						t.Errorf("%s: the entry id went from %s to %s", c.Event.ID, before.ID, c.After.ID)
 					}
 					if u := c.After.Updated; c.Before == nil || !u.Equal(c.Before.Updated) {
 						if stamps[u] || !u.After(newest) {

@@ -21,8 +21,8 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 		return fmt.Errorf("ledger: %w", l.failed)
 	}
 	// A withdrawn or moved record gives its id free before another takes it.
-	rows := slices.SortedFunc(maps.Values(l.changed), func(a, b *Record) int {
-		return cmp.Compare(a.EntryID, b.EntryID)
+	rows := slices.SortedFunc(maps.Values(l.changed), func(a, b *timeline.Record) int {
+		return cmp.Compare(a.ID, b.ID)
 	})
 	free, err := tx.PrepareContext(ctx, `UPDATE events SET withdrawn = 1 WHERE entry_id = $1 AND withdrawn IS NULL`)
 	if err != nil {
@@ -39,7 +39,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 	if l.looked.IsZero() { // before a first look no id is taken
 		for _, r := range rows {
 			l.o.Progress()
-			if _, err := free.ExecContext(ctx, r.EntryID); err != nil {
+			if _, err := free.ExecContext(ctx, r.ID); err != nil {
 				return fmt.Errorf("ledger: %w", err)
 			}
 		}
@@ -54,7 +54,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 		if err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
-		if _, err := put.ExecContext(ctx, r.EntryID, r.Event.ID, r.Event.Revision,
+		if _, err := put.ExecContext(ctx, r.ID, r.Event.ID, r.Event.Revision,
 			r.Published.UnixMicro(), r.Updated.UnixMicro(), withdrawn, string(body)); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
@@ -101,9 +101,9 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 }
 
 // writeBriefs writes the briefs of what is written, with the marks of the files.
-func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*Record) error {
+func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*timeline.Record) error {
 	if l.unbrief {
-		rows = slices.SortedFunc(maps.Values(l.entries), func(a, b *Record) int { return cmp.Compare(a.EntryID, b.EntryID) })
+		rows = slices.SortedFunc(maps.Values(l.entries), func(a, b *timeline.Record) int { return cmp.Compare(a.ID, b.ID) })
 	}
 	put, err := tx.PrepareContext(ctx, `INSERT INTO briefs (entry_id, brief, mark) VALUES ($1, $2, $3)
 		ON CONFLICT (entry_id) DO UPDATE SET brief = excluded.brief, mark = excluded.mark`)
@@ -121,7 +121,7 @@ func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*Record) er
 		if l.public[r.Event.ID] == r {
 			mark = l.marks[r.Event.ID]
 		}
-		if _, err := put.ExecContext(ctx, r.EntryID, b, mark); err != nil {
+		if _, err := put.ExecContext(ctx, r.ID, b, mark); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ func generated(b *testing.B, n, entries int) (*testSite, Update) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		known := feed.Known{ID: "tag:example.org,2025:" + e.ID, Event: e, Published: at, Updated: at}
+		known := &timeline.Record{ID: "tag:example.org,2025:" + e.ID, Event: e, Published: at, Updated: at}
 		events = append(events, s.style.NewEntry(known, func(t timeline.Topic) string { return event.Slug(t.Key) }))
 	}
 	s.catalog.Replace(nil, events)

@@ -279,7 +279,7 @@ func TestEventPage(t *testing.T) {
 		tags = append(tags, fmt.Sprintf("tag-%d", i))
 	}
 	u := s.set("x", "X \u202e Y", "importance: 7\nlocation: Oslo\nverification_status: confirmed\ntags: ["+strings.Join(tags, ", ")+"]\nactors: [Bob]\nsources: [{title: Court record, url: 'https://example.com/r'}]", "# Heading\n\nText.", at)
-	n := s.style.NewEntry(feed.Known{ID: u.Events[0].ID, Event: u.Events[0].Event, Published: at, Updated: at, History: []timeline.Past{
+	n := s.style.NewEntry(&timeline.Record{ID: u.Events[0].ID, Event: u.Events[0].Event, Published: at, Updated: at, History: []timeline.Past{
 		{At: at.Add(time.Hour), Kind: timeline.Updated, Edits: []timeline.Edit{
 			{Field: event.Importance, Before: "5", After: "7"}, {Field: event.Title, Before: "<b>old</b>", After: "X"}, {Field: event.Location, After: "Oslo"}, {Field: event.Body}}},
 		{At: at.Add(2 * time.Hour), Kind: timeline.Withdrawn}, {At: at.Add(3 * time.Hour), Kind: timeline.New},

@@ -33,7 +33,7 @@ func TestPageBytes(t *testing.T) {
 	past := timeline.Past{Kind: timeline.Updated, At: at.Add(3 * time.Hour), Edits: []timeline.Edit{
 		{Field: event.Title, Before: "<Old>", After: "Fourth"}, {Field: event.Importance, After: "4"}, {Field: event.Body}}}
 	n := s.setOnly("d", "Fourth", names+"importance: 4\nlocation: There", "Text.", at.Add(3*time.Hour)).Events[0]
-	withPast := s.style.NewEntry(feed.Known{ID: n.ID, Event: n.Event, Published: at, Updated: n.Updated, History: []timeline.Past{past, {Kind: timeline.Withdrawn, At: past.At}}},
+	withPast := s.style.NewEntry(&timeline.Record{ID: n.ID, Event: n.Event, Published: at, Updated: n.Updated, History: []timeline.Past{past, {Kind: timeline.Withdrawn, At: past.At}}},
 		func(t timeline.Topic) string { return event.Slug(t.Key) })
 	told := s.style.NewCorrection("tag:example.org,2025:d/1", n.Event, feed.Correction{Past: past}, past.At, func(t timeline.Topic) string { return event.Slug(t.Key) })
 	s.catalog.Replace([]*feed.Entry{n}, []*feed.Entry{withPast, told})

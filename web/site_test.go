@@ -62,7 +62,7 @@ func (s *testSite) setOnly(id, title, further, body string, changed time.Time) U
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	n := s.style.NewEntry(feed.Known{ID: "tag:example.org,2025:" + event.Slug(id), Event: e, Published: changed, Updated: changed},
+	n := s.style.NewEntry(&timeline.Record{ID: "tag:example.org,2025:" + event.Slug(id), Event: e, Published: changed, Updated: changed},
 		func(t timeline.Topic) string { return event.Slug(t.Key) })
 	s.catalog.Replace(one(s.entries[id]), one(n))
 	s.entries[id] = n

@@ -150,11 +150,9 @@ func (w *wheel) makeEntries(l *ledger.Ledger) []*feed.Entry {
 }
 
 // entry makes the entry of an event.
-func (w *wheel) entry(l *ledger.Ledger, r *ledger.Record) *feed.Entry {
+func (w *wheel) entry(l *ledger.Ledger, r *timeline.Record) *feed.Entry {
 	w.alive()
-	return w.style.NewEntry(feed.Known{
-		ID: r.EntryID, Event: r.Event, Published: r.Published, Updated: r.Updated, History: r.History,
-	}, l.Slug)
+	return w.style.NewEntry(r, l.Slug)
 }
 
 // correction makes the entry of a correction.

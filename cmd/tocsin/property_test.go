@@ -431,8 +431,8 @@ func (p *play) compare(v verdict) {
 	entries := make(map[string]string)
 	for r := range l.Public() {
 		e := r.Event
-		entries[e.ID] = r.EntryID
-		entry := r.EntryID
+		entries[e.ID] = r.ID
+		entry := r.ID
 		if v.told[e.ID].entry == "" && !o.minted[entry] {
 			entry = ""
 		}
@@ -447,10 +447,10 @@ func (p *play) compare(v verdict) {
 	dates := make(map[string][2]time.Time)
 	got, want = nil, nil
 	for r := range l.Public() {
-		dates[r.EntryID] = [2]time.Time{r.Published, r.Updated}
-		if before, ok := p.dates[r.EntryID]; ok {
-			got = append(got, fmt.Sprint(r.EntryID, " published ", r.Published, ", later updated: ", r.Updated.After(before[1])))
-			want = append(want, fmt.Sprint(r.EntryID, " published ", before[0], ", later updated: ", v.significant[r.EntryID]))
+		dates[r.ID] = [2]time.Time{r.Published, r.Updated}
+		if before, ok := p.dates[r.ID]; ok {
+			got = append(got, fmt.Sprint(r.ID, " published ", r.Published, ", later updated: ", r.Updated.After(before[1])))
+			want = append(want, fmt.Sprint(r.ID, " published ", before[0], ", later updated: ", v.significant[r.ID]))
 		}
 	}
 	p.same("dates", got, want)

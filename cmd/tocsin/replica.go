@@ -13,6 +13,7 @@ import (
 
 	"tocsin/feed"
 	"tocsin/ledger"
+	"tocsin/timeline"
 	"tocsin/web"
 )
 
@@ -145,7 +146,7 @@ func (w *wheel) catchUp(ctx context.Context) (update web.Update, news bool, err 
 	}
 	now := time.Now()
 	for _, t := range what.Told {
-		for _, r := range []*ledger.Record{t.Before, t.After} {
+		for _, r := range []*timeline.Record{t.Before, t.After} {
 			if r != nil {
 				w.lag.Followed(r.Event.ID, w.timeline.Event(r.Event.ID), w.ledger.Told(r.Event.ID), now)
 			}

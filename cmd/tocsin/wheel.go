@@ -492,7 +492,7 @@ func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now 
 	elsewhere := make(map[string]bool) // entry ids of events that moved, are gone or are back
 	for _, t := range told {
 		if t.Before != nil && (t.Before.Event.ID != t.Event.ID || t.Before.Withdrawn.IsZero() != t.After.Withdrawn.IsZero()) {
-			elsewhere[t.After.EntryID] = true
+			elsewhere[t.After.ID] = true
 		}
 		if t.Before != nil && t.Before.Withdrawn.IsZero() {
 			old = append(old, w.entry(w.ledger, t.Before)) // as the catalog has it
@@ -609,7 +609,7 @@ func (w *wheel) describe(told []ledger.Told) ([]notify.Noted, error) {
 			return nil, err
 		}
 		all[i] = notify.Noted{
-			Change: change, URL: w.style.EventPage(t.Event.ID), Feed: w.feedOf(t.Event), EntryID: t.After.EntryID,
+			Change: change, URL: w.style.EventPage(t.Event.ID), Feed: w.feedOf(t.Event), EntryID: t.After.ID,
 			Published: t.After.Published, Updated: t.After.Updated,
 		}
 	}

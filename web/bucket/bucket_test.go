@@ -196,7 +196,7 @@ func (r *record) set(id, title, tag string) *web.Edition {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		n := r.style.NewEntry(feed.Known{ID: "tag:example.org,2025:" + id, Event: e, Published: when, Updated: when},
+		n := r.style.NewEntry(&timeline.Record{ID: "tag:example.org,2025:" + id, Event: e, Published: when, Updated: when},
 			func(t timeline.Topic) string { return event.Slug(t.Key) })
 		r.entries[id] = n
 		new = append(new, n)
