@@ -42,8 +42,8 @@ func (e *Event) Lighten(i Imprint, in io.ReaderAt, at int64) {
 	e.kept = kept{in: in, at: at, n: int32(i.Bytes), extent: i.Extent.narrow(), body: i.Body, sources: i.Sources}
 }
 
-// TextIn returns where the text of a light event is; nil of another.
-func (e *Event) TextIn() io.ReaderAt { return e.kept.in }
+// TextIn returns where the text of a light event is, as Lighten took it; nil of another.
+func (e *Event) TextIn() (in io.ReaderAt, at int64) { return e.kept.in, e.kept.at }
 
 // Text returns a reader of the text of an event, light or not.
 func (e *Event) Text() *io.SectionReader {

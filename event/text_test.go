@@ -57,8 +57,9 @@ func TestLight(t *testing.T) {
 		}
 		made := *e
 		made.Body, made.Sources = "", nil
-		made.Lighten(e.Imprint(), l.TextIn(), int64(len("before")))
-		if !reflect.DeepEqual(&made, l) || e.TextIn() != nil {
+		in, at := l.TextIn()
+		made.Lighten(e.Imprint(), in, at)
+		if in, at := e.TextIn(); !reflect.DeepEqual(&made, l) || in != nil || at != 0 {
 			t.Errorf("%s: lightened %+v, light %+v", e.Title, made, l)
 		}
 		for _, other := range written() {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -97,9 +98,13 @@ func appendText(b []byte, text string) []byte {
 
 // briefs reads briefs. It is used by one goroutine.
 type briefs struct {
-	store *Store
+	texts *storedTexts
 	names map[string]string // one copy of each that events have, as many have the same
 	own   []byte            // room for what is an event's alone
+}
+
+func newBriefs(s *Store) *briefs {
+	return &briefs{texts: &storedTexts{store: s, parted: make(map[int]*io.SectionReader)}, names: make(map[string]string)}
 }
 
 // errForm says that a brief is of another form: it has to be made again.
@@ -188,8 +193,8 @@ func (d *briefs) read(brief []byte) (_ *timeline.Record, err error) {
 	if b.broken || len(b.rest) > 0 {
 		return nil, errBrief
 	}
-	e.Lighten(o, &storedText{store: d.store, entryID: r.ID, revision: e.Revision}, 0)
 	r.Event = e
+	e.Lighten(o, d.texts, d.texts.add(r))
 	return r, nil
 }
 

@@ -44,7 +44,7 @@ func odd() []*timeline.Record {
 }
 
 func TestBrief(t *testing.T) {
-	d := briefs{names: make(map[string]string)}
+	d := newBriefs(nil)
 	for _, want := range odd() {
 		b, err := appendBrief(nil, want)
 		if err != nil {
@@ -69,7 +69,8 @@ func TestBrief(t *testing.T) {
 		e := *want.Event
 		e.Body, e.Sources = "", nil
 		e.Date.Time, e.Published, e.Expires, e.LastUpdated = got.Event.Date.Time, got.Event.Published, got.Event.Expires, got.Event.LastUpdated
-		e.Lighten(got.Event.Imprint(), got.Event.TextIn(), 0)
+		in, at := got.Event.TextIn()
+		e.Lighten(got.Event.Imprint(), in, at)
 		r := *want
 		r.Event = &e
 		if !reflect.DeepEqual(got, &r) {
@@ -112,8 +113,7 @@ func FuzzBrief(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d := briefs{names: make(map[string]string)}
-		r, err := d.read(b)
+		r, err := newBriefs(nil).read(b)
 		if err != nil {
 			return
 		}
@@ -121,7 +121,7 @@ func FuzzBrief(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := d.read(again)
+		other, err := newBriefs(nil).read(again)
 		if err != nil {
 			t.Fatal(err)
 		}

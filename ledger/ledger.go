@@ -295,7 +295,7 @@ func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier, marked bo
 		return send()
 	})
 	reading.Go(func() error {
-		d := briefs{store: s, names: make(map[string]string)}
+		d := newBriefs(s)
 		for b := range batches {
 			begin := 0
 			for _, end := range b.ends {

@@ -5,34 +5,65 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
+	"math"
+	"sync"
 	"time"
 
 	"tocsin/event"
+	"tocsin/timeline"
 )
 
-// storedText is the text of an event that Load has left in the store (io.ReaderAt). As
-// the store only has that of the last revision, it is put elsewhere before another one
-// is written (part). It is safe for concurrent use.
-type storedText struct {
-	store    *Store
-	entryID  string
-	revision string
-	parted   atomic.Pointer[io.SectionReader] // where it is now; nil: in the store
+// storedTexts are the texts of events that Load has left in the store, as if they stood in
+// one file (io.ReaderAt), the n-th from n*textSpan on. As the store only has that of the
+// last revision, a text is put elsewhere before another one is written (part). It is safe
+// for concurrent use.
+type storedTexts struct {
+	store *Store
+
+	mu     sync.RWMutex
+	of     []*timeline.Record        // nil: the text is parted
+	parted map[int]*io.SectionReader // texts that are elsewhere now
+}
+
+// textSpan is more than any text has bytes.
+const textSpan = math.MaxInt32 + 1
+
+// add returns where the text of a record begins.
+func (t *storedTexts) add(r *timeline.Record) (at int64) {
+	t.of = append(t.of, r)
+	return int64(len(t.of)-1) * textSpan
+}
+
+// find returns the record whose text is the n-th, or where that is now.
+func (t *storedTexts) find(n int) (*timeline.Record, *io.SectionReader) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.of[n], t.parted[n]
+}
+
+// part notes where the n-th text is now, where that is not known.
+func (t *storedTexts) part(n int, text *io.SectionReader) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.parted[n] == nil {
+		t.of[n], t.parted[n] = nil, text
+	}
 }
 
 // textLimit bounds how long a text is waited for.
 const textLimit = 10 * time.Second
 
-// ReadAt reads the text as event.AppendText writes it.
-func (t *storedText) ReadAt(b []byte, at int64) (int, error) {
-	if parted := t.parted.Load(); parted != nil {
+// ReadAt reads the texts as event.AppendText writes them.
+func (t *storedTexts) ReadAt(b []byte, at int64) (int, error) {
+	i, at := int(at/textSpan), at%textSpan
+	r, parted := t.find(i)
+	if parted != nil {
 		return parted.ReadAt(b, at)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), textLimit)
 	defer cancel()
-	text, err := t.store.text(ctx, t.entryID, t.revision)
-	if parted := t.parted.Load(); parted != nil {
+	text, err := t.store.text(ctx, r.ID, r.Event.Revision)
+	if _, parted := t.find(i); parted != nil {
 		return parted.ReadAt(b, at) // what was read may be the next revision's
 	}
 	if err != nil {
@@ -46,6 +77,18 @@ func (t *storedText) ReadAt(b []byte, at int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// stored returns where the text of an event is among those that Load has left in the
+// store, and not been put elsewhere since.
+func stored(e *event.Event) (t *storedTexts, n int, ok bool) {
+	in, at := e.TextIn()
+	if t, ok = in.(*storedTexts); !ok {
+		return nil, 0, false
+	}
+	n = int(at / textSpan)
+	_, parted := t.find(n)
+	return t, n, parted == nil
 }
 
 // text reads the text of a revision of an event. Where another process may have written
@@ -82,7 +125,7 @@ func (l *Ledger) Fetch(s *Store) func(context.Context) error {
 	}
 	events := make(map[string]*event.Event, len(l.entries))
 	for id, r := range l.entries {
-		if _, ok := r.Event.TextIn().(*storedText); ok {
+		if _, _, ok := stored(r.Event); ok {
 			events[id] = r.Event
 		}
 	}
@@ -104,7 +147,9 @@ func (l *Ledger) Fetch(s *Store) func(context.Context) error {
 				if err != nil || e.Revision != light.Revision {
 					return nil // who asks for it is told; or there is another by now
 				}
-				light.TextIn().(*storedText).parted.CompareAndSwap(nil, shelve(e).Text())
+				if t, n, ok := stored(light); ok {
+					t.part(n, shelve(e).Text())
+				}
 				delete(events, last)
 				return nil
 			})
@@ -118,8 +163,8 @@ func (l *Ledger) Fetch(s *Store) func(context.Context) error {
 
 // part puts the text of an event that is to be replaced where it stays.
 func (l *Ledger) part(e *event.Event) {
-	t, ok := e.TextIn().(*storedText)
-	if !ok || t.parted.Load() != nil {
+	t, n, ok := stored(e)
+	if !ok {
 		return
 	}
 	full, err := e.Full()
@@ -127,7 +172,7 @@ func (l *Ledger) part(e *event.Event) {
 		l.failed = err
 		return
 	}
-	t.parted.Store(l.o.Shelve(full).Text())
+	t.part(n, l.o.Shelve(full).Text())
 }
 
 // connectTexts opens the file once more: who reads a text does not wait for who writes.
