@@ -52,47 +52,42 @@ func (s *Style) NewEntry(r *timeline.Record, slug func(timeline.Topic) string) *
 	return n
 }
 
-// spelling is a name of a topic.
-type spelling struct {
-	kind timeline.TopicKind
-	name string
-}
+// spellings are the topics of a kind by their names, as events spell them.
+type spellings map[string]*Topic
 
 // topics returns the topics of an event.
 func (s *Style) topics(e *event.Event, slug func(timeline.Topic) string) []*Topic {
-	all := make([]*Topic, 0, len(e.Tags)+len(e.Actors))
-	find := func(make func(spelling) *Topic) {
-		for _, name := range e.Tags {
-			all = append(all, make(spelling{timeline.Tag, name}))
-		}
-		for _, name := range e.Actors {
-			all = append(all, make(spelling{timeline.Actor, name}))
+	all := make([]*Topic, len(e.Tags)+len(e.Actors))
+	known := true
+	find := func(all []*Topic, of spellings, names []string) {
+		for i, name := range names {
+			all[i] = of[name]
+			known = known && all[i] != nil
 		}
 	}
-	known := true
 	s.spelt.RLock()
-	find(func(p spelling) *Topic {
-		t := s.spellings[p]
-		known = known && t != nil
-		return t
-	})
+	find(all, s.tags, e.Tags)
+	find(all[len(e.Tags):], s.actors, e.Actors)
 	s.spelt.RUnlock()
 	if known {
 		return all
 	}
-	all = all[:0]
 	s.spelt.Lock()
 	defer s.spelt.Unlock()
-	if s.spellings == nil {
-		s.spellings = make(map[spelling]*Topic)
+	if s.tags == nil {
+		s.tags, s.actors = make(spellings), make(spellings)
 	}
-	find(func(p spelling) *Topic {
-		if s.spellings[p] == nil {
-			t := timeline.Topic{Kind: p.kind, Key: event.Key(p.name)}
-			s.spellings[p] = &Topic{Topic: t, Name: p.name, Slug: slug(t)}
+	learn := func(all []*Topic, of spellings, kind timeline.TopicKind, names []string) {
+		for i, name := range names {
+			if of[name] == nil {
+				t := timeline.Topic{Kind: kind, Key: event.Key(name)}
+				of[name] = &Topic{Topic: t, Name: name, Slug: slug(t)}
+			}
+			all[i] = of[name]
 		}
-		return s.spellings[p]
-	})
+	}
+	learn(all, s.tags, timeline.Tag, e.Tags)
+	learn(all[len(e.Tags):], s.actors, timeline.Actor, e.Actors)
 	return all
 }
 
@@ -227,9 +222,9 @@ type Style struct {
 	// Keep is how many bytes of rendered entries are kept to be used again; 0: 16 MiB.
 	Keep int
 
-	rendered  rendered
-	spelt     sync.RWMutex
-	spellings map[spelling]*Topic // all that there ever were
+	rendered     rendered
+	spelt        sync.RWMutex
+	tags, actors spellings // all that there ever were
 }
 
 // Author is who publishes the site.

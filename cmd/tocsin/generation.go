@@ -104,13 +104,18 @@ func (g *generation) open(ctx context.Context) (err error) {
 	if g.pages, err = g.queue.UI(queuePath); err != nil {
 		return err
 	}
-	if err := g.wheel.reload(ctx); err != nil {
-		return err
+	var opening errgroup.Group // that the folder is away is found while the ledger is read
+	opening.Go(func() error {
+		if err := g.watcher.Open(); err != nil {
+			return fmt.Errorf("events.dir: %w", err)
+		}
+		return nil
+	})
+	err = g.wheel.reload(ctx)
+	if away := opening.Wait(); err == nil {
+		err = away
 	}
-	if err := g.watcher.Open(); err != nil {
-		return fmt.Errorf("events.dir: %w", err)
-	}
-	return nil
+	return err
 }
 
 // close gives back what open acquired. It may be called twice.

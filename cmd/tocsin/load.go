@@ -18,7 +18,7 @@ import (
 )
 
 // loadPercent is by how much memory grows between two collections of garbage while the
-// ledger is read.
+// ledger is read and the folder is compared with it.
 const loadPercent = 400
 
 // manyEvents is from how many on it is less, so that a million need no memory that they
@@ -29,7 +29,15 @@ const manyEvents = 200_000
 // compared then.
 func (w *wheel) load(ctx context.Context) error {
 	// Nearly all that is made here stays: to look for what does not is for nothing.
-	defer debug.SetGCPercent(debug.SetGCPercent(loadPercent))
+	if percent := debug.SetGCPercent(loadPercent); w.percent == 0 {
+		w.percent = percent
+	}
+	soon := true
+	defer func() {
+		if soon {
+			w.relax()
+		}
+	}()
 	l, err := ledger.Load(ctx, w.store, w.dates)
 	if err != nil {
 		return err
@@ -69,7 +77,18 @@ func (w *wheel) load(ctx context.Context) error {
 		w.unread <- fetch
 	}
 	w.count()
+	recalling.Wait()
+	soon = w.timeline.Len() == 0 // a look that has to read files leaves more
 	return nil
+}
+
+// relax has garbage be collected as before load, whose caller calls it once the first look
+// is done.
+func (w *wheel) relax() {
+	if w.percent != 0 {
+		debug.SetGCPercent(w.percent)
+		w.percent = 0
+	}
 }
 
 // resume reads what the process that led last had in hand.

@@ -59,6 +59,7 @@ type wheel struct {
 	catalog *feed.Catalog
 	unread  chan func(context.Context) error // what fetches the texts that load has left
 
+	percent int                         // what load made another: SetGCPercent's; 0: nothing
 	looks   bool                        // the timeline has looked, or is about to
 	turned  atomic.Bool                 // the first turn is done
 	serving atomic.Bool                 // there is something to serve, and it is served
@@ -208,6 +209,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			where.All = true
 		case <-beat.C:
 			w.alive()
+			w.relax()
 			w.status(ctx)
 			if known && lost() {
 				serve()
@@ -290,6 +292,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 		if first {
 			debug.FreeOSMemory() // what reading everything took is not needed again
 		}
+		w.relax()
 	}
 }
 
