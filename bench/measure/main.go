@@ -30,6 +30,7 @@ type bench struct {
 	dir     string // for everything
 	folder  string // of the events
 	events  int
+	entries int // of a feed
 	edits   int
 	seconds int // of load
 }
@@ -68,14 +69,14 @@ func run(ctx context.Context) error {
 	for _, s := range stages {
 		names = append(names, s.name)
 	}
-	b := &bench{}
+	b := &bench{entries: 50}
 	flag.StringVar(&b.tocsin, "tocsin", "bin/tocsin", "the binary to measure")
 	sizes := flag.String("events", "2000", "numbers of events, with commas")
 	only := flag.String("only", strings.Join(names, ","), "what to measure")
 	runs := flag.Int("runs", 3, "how often; medians are printed")
 	parent := flag.String("dir", ramDisk(), "where the folders are made")
 	flag.IntVar(&b.edits, "edits", 50, "edits for the stage edit")
-	flag.IntVar(&b.seconds, "seconds", 5, "seconds of load for the stage serve")
+	flag.IntVar(&b.seconds, "seconds", 3, "seconds of each load of the stage serve")
 	flag.Parse()
 	for _, name := range strings.Split(*only, ",") {
 		if !slices.Contains(names, name) {

@@ -67,15 +67,16 @@ func (b *bench) configureFormats(name, formats, more string) (string, error) {
 	path := filepath.Join(dir, "config.yaml")
 	return path, os.WriteFile(path, fmt.Appendf(nil, `events: {dir: %s}
 watch: {settle: %v}
-feeds: {formats: %s, window: 0s, archives: none}
+feeds: {formats: %s, entries: %d, window: 0s, archives: none}
 store: state.db
-%s`, b.folder, settle, formats, more), 0o644)
+%s`, b.folder, settle, formats, b.entries, more), 0o644)
 }
 
 // daemon is a running tocsin serve.
 type daemon struct {
 	cmd    *exec.Cmd
 	url    string
+	admin  string // its address, too
 	log    *os.File
 	serves time.Duration // from its start until it serves
 	ready  time.Duration // likewise, until it is ready
@@ -100,7 +101,7 @@ func (b *bench) start(ctx context.Context, name string) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{url: "http://" + web, log: log, client: &http.Client{Timeout: time.Minute}}
+	d := &daemon{url: "http://" + web, admin: "http://" + admin, log: log, client: &http.Client{Timeout: time.Minute}}
 	d.cmd = exec.CommandContext(ctx, b.tocsin, "serve", "-config", config)
 	d.cmd.Stderr = log
 	began := time.Now()
@@ -114,7 +115,7 @@ func (b *bench) start(ctx context.Context, name string) (*daemon, error) {
 				d.serves = time.Since(began)
 			}
 		}
-		res, err := d.client.Get("http://" + admin + "/readyz")
+		res, err := d.client.Get(d.admin + "/readyz")
 		if err == nil {
 			res.Body.Close()
 			if res.StatusCode == http.StatusOK {
