@@ -5,7 +5,9 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tocsin/feed"
@@ -70,32 +72,36 @@ func TestFeedFormats(t *testing.T) {
 	}
 }
 
-// However many ask for a cold feed, all get the one slice that was made.
+// However many ask at once for a feed that nobody has asked for yet, it is made once.
 func TestMadeOnce(t *testing.T) {
-	s := filled(t, "https://example.org")
-	f := s.Feed("all")
-	const askers = 200
-	made := make([]*variant, askers)
-	start := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range askers {
-		wg.Go(func() {
-			<-start
-			v, err := s.variant(f, feed.Atom)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			made[i] = v
-		})
-	}
-	close(start)
-	wg.Wait()
-	for i, v := range made {
-		if v == nil || v != made[0] {
-			t.Fatalf("asker %d got bytes of its own", i)
+	synctest.Test(t, func(t *testing.T) {
+		s := filled(t, "https://example.org")
+		const askers = 1000
+		var made atomic.Int64
+		all := make(chan struct{})
+		s.o.Rendered = func(feed.Format, int) {
+			made.Add(1)
+			<-all
 		}
-	}
+		want, err := s.Feed("all").Render(feed.Atom)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range askers {
+			wg.Go(func() {
+				if got := text(t, s.get("GET", feedPath)); got != string(want) {
+					t.Errorf("%d bytes, want %d", len(got), len(want))
+				}
+			})
+		}
+		synctest.Wait() // all have asked, and nobody has an answer
+		close(all)
+		wg.Wait()
+		if n := made.Load(); n != 1 {
+			t.Errorf("it was made %d times for %d askers", n, askers)
+		}
+	})
 }
 
 // A feed that has the entries of an earlier time is not of that time.
