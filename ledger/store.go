@@ -394,7 +394,9 @@ CREATE TABLE meta (
 ) STRICT, WITHOUT ROWID;
 
 -- What the world was told of each event. entry_id is minted once and kept;
--- id and path follow the file. record is the event as last told, as JSON.
+-- id and path follow the file. record is the event as last told, as JSON. It is
+-- long, and would be read as a whole for each comparison of a key if the table had
+-- no rowid; states of before are such, and as good but for that.
 CREATE TABLE events (
 	entry_id  TEXT PRIMARY KEY,
 	id        TEXT NOT NULL,
@@ -403,7 +405,7 @@ CREATE TABLE events (
 	updated   INTEGER NOT NULL,
 	withdrawn INTEGER,
 	record    TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE UNIQUE INDEX events_public ON events (id) WHERE withdrawn IS NULL;
 
 -- Ids under which events were known before they moved.
