@@ -195,8 +195,8 @@ func TestHostileSizes(t *testing.T) {
 			t.Errorf("an entry of %q takes %d bytes, at most %d", unit, exact, n.most)
 		}
 		for _, format := range formats {
-			if b, err := n.encoded(format); err != nil || len(b) > int(n.most) {
-				t.Errorf("an entry of %q takes %d bytes of %s, at most %d; %v", unit, len(b), format, n.most, err)
+			if p, err := n.encoded(format); err != nil || p.len() > int(n.most) {
+				t.Errorf("an entry of %q takes %d bytes of %s, at most %d; %v", unit, p.len(), format, n.most, err)
 			}
 		}
 	}

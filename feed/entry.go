@@ -3,6 +3,7 @@ package feed
 import (
 	"cmp"
 	"crypto/sha256"
+	"io"
 	"math"
 	"net/url"
 	"strings"
@@ -165,8 +166,8 @@ const summaryRunes = 300
 // escapes twice and is the longest, or where an upper bound will do, that.
 func (n *Entry) size(exactly bool) int {
 	if exactly {
-		if b, err := n.encoded(Atom); err == nil {
-			return len(b)
+		if p, err := n.encoded(Atom); err == nil {
+			return p.len()
 		}
 	}
 	return int(n.most)
@@ -219,9 +220,11 @@ type Style struct {
 	Hub string
 	// Version is the generator's.
 	Version string
-	// Keep is how many bytes of rendered entries are kept to be used again; 0: 16 MiB.
-	Keep int
+	// Spill puts what Hold keeps out of memory and returns where it can be read; nil:
+	// nowhere.
+	Spill func([]byte) (io.ReaderAt, int64, error)
 
+	keep         int // bytes of rendered entries in memory, for tests; 0: keep
 	rendered     rendered
 	spelt        sync.RWMutex
 	tags, actors spellings // all that there ever were

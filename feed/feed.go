@@ -181,22 +181,25 @@ func (f *Feed) Render(format Format) ([]byte, error) {
 // encoder made of the rest of the feed: to hand them through the encoder would take
 // most of the time of a feed. Each has before in front, and comma is between two.
 func (f *Feed) around(format Format, head []byte, before, comma string, tail []byte) ([]byte, error) {
-	entries := make([][]byte, len(f.Entries))
+	entries := make([]piece, len(f.Entries))
 	size := len(head) + len(tail)
 	for i, n := range f.Entries {
-		b, err := n.encoded(format)
+		p, err := n.encoded(format)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Event.ID, err)
 		}
-		entries[i] = b
-		size += len(before) + len(b) + len(comma)
+		entries[i] = p
+		size += len(before) + p.len() + len(comma)
 	}
 	all := append(make([]byte, 0, size), head...)
-	for i, b := range entries {
+	for i, p := range entries {
 		if i > 0 {
 			all = append(all, comma...)
 		}
-		all = append(append(all, before...), b...)
+		var err error
+		if all, err = p.append(append(all, before...)); err != nil {
+			return nil, err
+		}
 	}
 	return append(all, tail...), nil
 }

@@ -720,7 +720,8 @@ func TestEncodedOnce(t *testing.T) {
 				continue // there are none
 			}
 			b := render(t, feeds[path], format)
-			encoded, err := feeds[path].Entries[0].encoded(format)
+			p, err := feeds[path].Entries[0].encoded(format)
+			encoded := p.bytes
 			if err != nil || len(encoded) == 0 {
 				t.Fatalf("%s: %q, %v", path, encoded, err)
 			}
@@ -740,7 +741,7 @@ func TestEncodedOnce(t *testing.T) {
 // What is kept of rendered entries is bounded, and what is not kept is made again.
 func TestKeep(t *testing.T) {
 	s, other := style(), style()
-	s.Keep = 10_000
+	s.keep = 10_000
 	feeds := feedsOf(s, sample(t, s, golden(t))...)
 	for _, path := range slices.Sorted(maps.Keys(feeds)) { // first one with entries
 		f := feeds[path]
@@ -749,12 +750,78 @@ func TestKeep(t *testing.T) {
 			if got := render(t, f, format); !bytes.Equal(got, want) {
 				t.Errorf("%s.%s: %s", path, format, difference(string(want), string(got)))
 			}
-			if r := &s.rendered; r.bytes > s.Keep || r.bytes < s.Keep/2 && path == AllPath || r.lru.Len() == 0 {
-				t.Errorf("%d bytes of %d entries are kept, at most %d", r.bytes, r.lru.Len(), s.Keep)
+			if r := &s.rendered; r.bytes > s.keep || r.bytes < s.keep/2 && path == AllPath || r.lru.Len() == 0 {
+				t.Errorf("%d bytes of %d entries are kept, at most %d", r.bytes, r.lru.Len(), s.keep)
 			}
 		}
 	}
 }
+
+// While somebody holds, each piece is made once, is read from where it was put, and is as
+// it was; then all of that is forgotten.
+func TestHold(t *testing.T) {
+	s, other := style(), style()
+	s.keep = 1 // nearly nothing stays in memory
+	var away []byte
+	s.Spill = func(b []byte) (io.ReaderAt, int64, error) {
+		at := int64(len(away))
+		away = append(away, b...)
+		return readAt(func(b []byte, from int64) (int, error) { return bytes.NewReader(away).ReadAt(b, from) }), at, nil
+	}
+	feeds := feedsOf(s, sample(t, s, golden(t))...)
+	want := feedsOf(other, sample(t, other, golden(t))...)
+	compare := func() {
+		t.Helper()
+		for path, f := range feeds {
+			for _, format := range formats {
+				if got, want := render(t, f, format), render(t, want[path], format); !bytes.Equal(got, want) {
+					t.Errorf("%s.%s: %s", path, format, difference(string(want), string(got)))
+				}
+			}
+		}
+	}
+	defer s.Hold(manyFeeds - 1)()
+	compare()
+	if len(away) > 0 {
+		t.Fatal("something was put away while nobody held for many feeds")
+	}
+	release, also := s.Hold(manyFeeds), s.Hold(manyFeeds)
+	compare()
+	all := len(away)
+	if all == 0 {
+		t.Fatal("nothing was put away")
+	}
+	release()
+	release() // again is once
+	compare()
+	if len(away) != all {
+		t.Errorf("%d bytes were made again", len(away)-all)
+	}
+	also()
+	if s.rendered.away != nil {
+		t.Error("what was put away is still known")
+	}
+	compare()
+	if len(away) != all {
+		t.Error("something was put away behind the end")
+	}
+
+	// What cannot be put away is made again; what cannot be read is an error.
+	defer s.Hold(manyFeeds)()
+	works := s.Spill
+	s.Spill = func([]byte) (io.ReaderAt, int64, error) { return nil, 0, errors.New("full") }
+	compare()
+	s.Spill = works
+	compare()
+	away = nil
+	if _, err := feeds[AllPath].Render(Atom); err == nil {
+		t.Error("a feed was made of what cannot be read")
+	}
+}
+
+type readAt func(b []byte, from int64) (int, error)
+
+func (f readAt) ReadAt(b []byte, from int64) (int, error) { return f(b, from) }
 
 func TestRenderAtOnce(t *testing.T) {
 	s := style()

@@ -65,6 +65,18 @@ func (s *Shelf) Put(e *event.Event) *event.Event {
 	return e
 }
 
+// Append keeps bytes of whatever kind, until nothing refers to in any more, and returns
+// where they can be read.
+func (s *Shelf) Append(b []byte) (in io.ReaderAt, from int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, from, err := s.put(b)
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, from, nil
+}
+
 // share gives a light event the names that others have, too.
 func (s *Shelf) share(e *event.Event) {
 	one := func(name string) string {

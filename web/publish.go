@@ -127,6 +127,7 @@ func (p *Publisher) Write(ctx context.Context, e *Edition) error {
 	if len(e.feeds) == 0 && len(e.events) == 0 && !e.all {
 		return nil
 	}
+	defer p.Site.o.Style.Hold(len(e.feeds))()
 	if e.all {
 		if err := p.Place.Look(ctx); err != nil {
 			return err

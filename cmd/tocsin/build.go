@@ -88,7 +88,7 @@ func build(ctx context.Context, t *terminal, args []string) error {
 	w := newWheel(c, store, queue, newShelf(store, log), live, time.Now, log, nil)
 	reading, writing := t.progress("reading events"), t.progress("writing pages and feeds")
 	w.progress = reading.at
-	w.style.Keep = keepForFolder
+	w.style.Spill = newShelf(store, log).Append
 	p := &web.Publisher{Site: w.site, Place: place, FeedsAlone: *alone || c.Feeds.Write == "feeds", Progress: func(done, all int) {
 		reading.end()
 		writing.at(done, all)

@@ -51,7 +51,7 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 		w.now = d.dates
 	}
 	if c.Feeds.Dir != "" {
-		w.style.Keep = keepForFolder
+		w.style.Spill = newShelf(d.store, d.log).Append
 		p := &web.Publisher{Site: w.site, Place: &web.Folder{Dir: c.Feeds.Dir}, FeedsAlone: c.Feeds.Write == "feeds", Progress: func(int, int) { d.system.alive() }}
 		w.publish = p.Write
 		if c.Feeds.Bucket != nil {

@@ -18,13 +18,12 @@ func (w *wheel) meanwhile(entries []*feed.Entry) (stop func()) {
 	var stopped atomic.Bool
 	var working sync.WaitGroup
 	working.Go(func() {
-		kept := 0
 		for _, n := range entries {
 			for _, format := range w.formats {
-				if stopped.Load() || kept > w.style.Keep/2 {
+				if stopped.Load() {
 					return
 				}
-				kept += n.Encode(format)
+				n.Encode(format)
 			}
 		}
 	})

@@ -79,10 +79,6 @@ type wheel struct {
 	replica
 }
 
-// keepForFolder is feed.Style.Keep where all feeds are written one after the other,
-// so that an entry is rendered once for all that it stands in.
-const keepForFolder = 384 << 20
-
 // newWheel makes a wheel of a configuration, measured by m if that is not nil. texts has
 // the texts of events; nil keeps them in memory. It does no I/O.
 func newWheel(c *config.Config, s *ledger.Store, o *outbox.Outbox, texts *shelf.Shelf, live *gate, now func() time.Time, log *slog.Logger, m *metrics) *wheel {
@@ -449,6 +445,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		ping = w.ping(changed, now)
 	}
 	w.alive()
+	defer w.style.Hold(len(update.Feeds))()
 	stop := w.meanwhile(update.Events)
 	err = w.commit(ctx, planned, ping)
 	stop()
