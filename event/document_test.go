@@ -189,7 +189,7 @@ Body.`)
 	wantList(t, "tags", e.Tags, "peace", "1848", "true")
 	wantList(t, "actors", e.Actors, "A", "B", "C", "D")
 	wantSources(t, e.Sources, Source{"Text", "https://example.org/text", ""}, Source{"", "https://example.org/more", ""})
-	if want := time.Date(2025, 2, 1, 10, 0, 0, 0, time.UTC); !e.LastUpdated.Equal(want) {
+	if want := time.Date(2025, 2, 1, 10, 0, 0, 0, time.UTC); !e.LastUpdated.Time().Equal(want) {
 		t.Errorf("last_updated %v", e.LastUpdated)
 	}
 	for value, want := range map[string]string{

@@ -61,13 +61,13 @@ type Event struct {
 	// Published overrides the time at which the timeline first had the event, and
 	// before it the event is not public; zero where the file says none. It is not
 	// part of the meaning.
-	Published time.Time
+	Published Moment
 	// Expires is from when on the event is not public any more; zero where the
 	// file says none. It is not part of the meaning.
-	Expires time.Time
+	Expires Moment
 	// LastUpdated is the file's own claim; zero where it makes none. It is not
 	// part of the meaning.
-	LastUpdated time.Time
+	LastUpdated Moment
 	// Revision is a hash of the event's meaning: title, date, importance,
 	// status, location, tags, actors, sources, body, draft. 32 hexadecimal
 	// digits.
@@ -170,7 +170,7 @@ func (e *Event) Diff(other *Event) []Field {
 // Same says that e and other are the same in all that an Event holds.
 func (e *Event) Same(other *Event) bool {
 	return e.Revision == other.Revision && e.ID == other.ID && e.Path == other.Path &&
-		e.Published.Equal(other.Published) && e.Expires.Equal(other.Expires) && e.LastUpdated.Equal(other.LastUpdated)
+		e.Published == other.Published && e.Expires == other.Expires && e.LastUpdated == other.LastUpdated
 }
 
 // Value returns the value of a field as messages carry it: a string, an int, a

@@ -117,7 +117,7 @@ func TestForms(t *testing.T) {
 	}
 	two := mustReadIn(t, Dialect{}, "1932/1932-03-19-harbour-bridge-opens.md", hugo)
 	want.ID, want.Path = "1932/1932-03-19-harbour-bridge-opens", "1932/1932-03-19-harbour-bridge-opens.md"
-	want.LastUpdated = time.Date(2025, 11, 2, 10, 8, 54, 0, time.UTC)
+	want.LastUpdated = At(time.Date(2025, 11, 2, 10, 8, 54, 0, time.UTC))
 	if !reflect.DeepEqual(*two, want) {
 		t.Errorf("hugo:\n got %+v\nwant %+v", *two, want)
 	}
@@ -236,7 +236,7 @@ func TestSeal(t *testing.T) {
 	if e.Revision != golden {
 		t.Errorf("revision %s, want %s", e.Revision, golden)
 	}
-	e.ID, e.Path, e.Published, e.LastUpdated = "b", "b.md", time.Unix(1, 0), time.Unix(2, 0)
+	e.ID, e.Path, e.Published, e.LastUpdated = "b", "b.md", At(time.Unix(1, 0)), At(time.Unix(2, 0))
 	e.Seal()
 	if e.Revision != golden {
 		t.Error("id, path, published and last_updated are no part of the meaning")

@@ -68,12 +68,12 @@ func (t *tree) published(n *yaml.Node) (d Date, hidden bool) {
 }
 
 // moment is the point in time of d; that of a day is its beginning.
-func (t *tree) moment(d Date) time.Time {
+func (t *tree) moment(d Date) Moment {
 	if d.IsZero() || d.Clock {
-		return d.UTC()
+		return At(d.Time)
 	}
 	year, month, day := d.Date()
-	return time.Date(year, month, day, 0, 0, 0, 0, t.r.dialect.Zone).UTC()
+	return At(time.Date(year, month, day, 0, 0, 0, 0, t.r.dialect.Zone))
 }
 
 func (r *Reader) parseDate(s string) (Date, bool) {

@@ -101,9 +101,9 @@ func TestMoments(t *testing.T) {
 	d := Dialect{Zone: mustZone(t, "Asia/Tokyo"), Fields: map[string][]string{"expires": {"expiryDate"}}}
 	e := mustReadIn(t, d, "a.md", front("published: 2025-02-01\nexpiryDate: 2025-03-01 12:00\nlast_updated: 2025-02-02"))
 	for what, times := range map[string][2]time.Time{
-		"published": {e.Published, time.Date(2025, 1, 31, 15, 0, 0, 0, time.UTC)},
-		"expires":   {e.Expires, time.Date(2025, 3, 1, 3, 0, 0, 0, time.UTC)},
-		"updated":   {e.LastUpdated, time.Date(2025, 2, 1, 15, 0, 0, 0, time.UTC)},
+		"published": {e.Published.Time(), time.Date(2025, 1, 31, 15, 0, 0, 0, time.UTC)},
+		"expires":   {e.Expires.Time(), time.Date(2025, 3, 1, 3, 0, 0, 0, time.UTC)},
+		"updated":   {e.LastUpdated.Time(), time.Date(2025, 2, 1, 15, 0, 0, 0, time.UTC)},
 	} {
 		if times[0] != times[1] {
 			t.Errorf("%s is %v, want %v", what, times[0], times[1])

@@ -645,7 +645,7 @@ func TestDigest(t *testing.T) {
 			e.Body = strings.Repeat("One sentence. ", 50) + pick("x", "y")
 		},
 		func(_ *Style, e *event.Event, _ *Entry) {
-			e.LastUpdated, e.Published = day(rnd.IntN(3)), day(rnd.IntN(3))
+			e.LastUpdated, e.Published = event.At(day(rnd.IntN(3))), event.At(day(rnd.IntN(3)))
 		},
 		func(_ *Style, _ *event.Event, n *Entry) { n.ID = "tag:example.org,2025:" + pick("x", "y") },
 		func(_ *Style, _ *event.Event, n *Entry) { n.Published = day(rnd.IntN(3)) },

@@ -18,7 +18,7 @@ import (
 
 // briefForm begins each brief. It changes with whatever a brief holds that can be
 // computed another way (Revision, event.Imprint): those of another form are made again.
-const briefForm = 1
+const briefForm = 2
 
 // What is at the same place in several names is written once.
 const (
@@ -50,12 +50,8 @@ func appendBrief(b []byte, r *timeline.Record) ([]byte, error) {
 	}
 	b = binary.BigEndian.AppendUint64(b, o.Body)
 	b = binary.BigEndian.AppendUint64(b, o.Sources)
-	for _, t := range []time.Time{e.Published, e.Expires, e.LastUpdated} {
-		text := ""
-		if !t.IsZero() {
-			text = t.Format(time.RFC3339Nano)
-		}
-		b = appendText(b, text)
+	for _, m := range []event.Moment{e.Published, e.Expires, e.LastUpdated} {
+		b = binary.AppendVarint(b, m.Seconds())
 	}
 	b = appendText(b, e.Date.String())
 
@@ -134,13 +130,8 @@ func (d *briefs) read(brief []byte) (_ *timeline.Record, err error) {
 	}}
 	e.Importance = n[9]
 	o.Body, o.Sources = b.mark(), b.mark()
-	for _, t := range []*time.Time{&e.Published, &e.Expires, &e.LastUpdated} {
-		if text := b.text(); len(text) > 0 && err == nil {
-			*t, err = time.Parse(time.RFC3339Nano, string(text))
-		}
-	}
-	if err != nil {
-		return nil, err
+	for _, m := range []*event.Moment{&e.Published, &e.Expires, &e.LastUpdated} {
+		*m = event.AfterSeconds(b.int())
 	}
 	if date := b.text(); !b.broken {
 		if e.Date, err = event.ParseDate(string(date)); err != nil {

@@ -558,7 +558,7 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 			if before == nil {
 				after.ID = l.mint(c.Event.ID)
 				if p := c.Event.Published; !p.IsZero() {
-					after.Published = clamp(p, now)
+					after.Published = clamp(p.Time(), now)
 				}
 			}
 			after.Updated = stamps[i]
@@ -651,9 +651,9 @@ func (l *Ledger) stamps(changes []timeline.Change, now time.Time) []time.Time {
 	stamps := make([]time.Time, len(changes))
 	for i, c := range changes {
 		order[i] = i
-		own := c.Event.LastUpdated
-		if own.Before(c.Event.Published) {
-			own = c.Event.Published // nothing changes before it is published
+		own := c.Event.LastUpdated.Time()
+		if published := c.Event.Published.Time(); own.Before(published) {
+			own = published // nothing changes before it is published
 		}
 		switch {
 		case !l.first:

@@ -48,10 +48,10 @@ func on(date string) func(*event.Event) {
 	return func(e *event.Event) { e.Date = d }
 }
 func lastUpdated(date string) func(*event.Event) {
-	return func(e *event.Event) { e.LastUpdated = moment(date) }
+	return func(e *event.Event) { e.LastUpdated = event.At(moment(date)) }
 }
 func published(date string) func(*event.Event) {
-	return func(e *event.Event) { e.Published = moment(date) }
+	return func(e *event.Event) { e.Published = event.At(moment(date)) }
 }
 
 // moment reads a day, or a day and a time.

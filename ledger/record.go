@@ -41,7 +41,7 @@ func encode(e *event.Event) ([]byte, error) {
 	r := record{
 		ID: e.ID, Path: e.Path, Title: e.Title, Date: e.Date.String(), Importance: e.Importance,
 		Status: e.Status, Location: e.Location, Tags: e.Tags, Actors: e.Actors, Body: e.Body,
-		Published: e.Published, Expires: e.Expires, LastUpdated: e.LastUpdated,
+		Published: e.Published.Time(), Expires: e.Expires.Time(), LastUpdated: e.LastUpdated.Time(),
 	}
 	for _, s := range e.Sources {
 		r.Sources = append(r.Sources, recordSource(s))
@@ -73,7 +73,7 @@ func decodeUnsealed(data []byte) (*event.Event, error) {
 	e := &event.Event{
 		ID: r.ID, Path: r.Path, Title: r.Title, Date: date, Importance: r.Importance,
 		Status: r.Status, Location: r.Location, Tags: r.Tags, Actors: r.Actors, Body: r.Body,
-		Published: r.Published, Expires: r.Expires, LastUpdated: r.LastUpdated,
+		Published: event.At(r.Published), Expires: event.At(r.Expires), LastUpdated: event.At(r.LastUpdated),
 	}
 	for _, s := range r.Sources {
 		e.Sources = append(e.Sources, event.Source(s))

@@ -318,7 +318,7 @@ func (s *surveyor) count(now time.Time) {
 }
 
 func hidden(e *event.Event, now time.Time) bool {
-	return e.Draft || e.Published.After(now) || !e.Expires.IsZero() && !e.Expires.After(now)
+	return e.Draft || e.Published.Time().After(now) || !e.Expires.IsZero() && !e.Expires.Time().After(now)
 }
 
 // use counts the events that have a candidate.

@@ -17,7 +17,7 @@ func public(e *event.Event, at time.Time) bool {
 	if e.Draft || at.IsZero() {
 		return !e.Draft
 	}
-	return !e.Published.After(at) && (e.Expires.IsZero() || e.Expires.After(at))
+	return !e.Published.Time().After(at) && (e.Expires.IsZero() || e.Expires.Time().After(at))
 }
 
 // advance goes on to a moment and returns the ids of the events that are public by
@@ -37,7 +37,7 @@ func (t *Timeline) advance(at time.Time) []string {
 		if public(e, at) != public(e, t.at) {
 			ids = append(ids, e.ID)
 		}
-		for _, next := range []time.Time{e.Published, e.Expires} {
+		for _, next := range []time.Time{e.Published.Time(), e.Expires.Time()} {
 			if next.After(at) && (t.due.IsZero() || next.Before(t.due)) {
 				t.due = next
 			}

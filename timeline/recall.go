@@ -10,7 +10,7 @@ import (
 // not be read again. It is kept as it is and means nothing to others.
 type Mark []byte
 
-const markSize = 5*8 + 32
+const markSize = 5*8 + len(sum{})
 
 func (f *file) mark() Mark {
 	b := make([]byte, 0, markSize)

@@ -23,6 +23,7 @@ package timeline
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -81,8 +82,16 @@ type Timeline struct {
 // file is what is known of one file.
 type file struct {
 	stat  stat
-	sum   [32]byte
+	sum   sum
 	event *event.Event // the last good version; nil where there never was one
+}
+
+// sum stands for the bytes of a file: the beginning of their SHA-256.
+type sum [16]byte
+
+func sumOf(data []byte) sum {
+	all := sha256.Sum256(data)
+	return sum(all[:])
 }
 
 // Empty returns a timeline before its first Look. It does no I/O.

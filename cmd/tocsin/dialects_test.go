@@ -95,10 +95,10 @@ func readAll(t *testing.T, path string) (text string, public []*event.Event) {
 		}
 		for _, moment := range []struct {
 			name string
-			at   time.Time
+			at   event.Moment
 		}{{"published", e.Published}, {"expires", e.Expires}, {"last_updated", e.LastUpdated}} {
 			if !moment.at.IsZero() {
-				fmt.Fprintf(&b, "%s: %s\n", moment.name, moment.at.Format(time.RFC3339))
+				fmt.Fprintf(&b, "%s: %s\n", moment.name, moment.at.Time().Format(time.RFC3339))
 			}
 		}
 		if e.Draft {
