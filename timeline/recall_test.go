@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -106,6 +107,19 @@ func TestNoMarkOfYoungFile(t *testing.T) {
 	f.write("a.md", "A")
 	f.all()
 	if m := f.tl.Marks(f.tl.Event); len(m) != 1 || m["a"] != nil {
+		t.Errorf("marks %v", m)
+	}
+}
+
+// The mark of an event is that of its own file, whoever else claims its id.
+func TestMarkOfRivals(t *testing.T) {
+	f := newFolder(t, func(o *Options) { o.Now = later })
+	f.write("a.md", "A")
+	for i := range 8 {
+		f.write(fmt.Sprintf("b%d.md", i), "B", "id: a")
+	}
+	f.all()
+	if m := f.tl.Marks(f.tl.Event); len(m) != 1 || !f.tl.Recall(f.tl.Event("a"), m["a"]) {
 		t.Errorf("marks %v", m)
 	}
 }
