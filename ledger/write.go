@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tocsin/timeline"
 )
 
@@ -44,20 +46,18 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 	}
-	for _, r := range rows {
+	err = ahead(rows, func(r *timeline.Record) ([]byte, error) { return encode(r.Event) }, func(r *timeline.Record, body []byte) error {
 		l.o.Progress()
 		var withdrawn any
 		if !r.Withdrawn.IsZero() {
 			withdrawn = r.Withdrawn.UnixMicro()
 		}
-		body, err := encode(r.Event)
-		if err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
-		if _, err := put.ExecContext(ctx, r.ID, r.Event.ID, r.Event.Revision,
-			r.Published.UnixMicro(), r.Updated.UnixMicro(), withdrawn, string(body)); err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
+		_, err := put.ExecContext(ctx, r.ID, r.Event.ID, r.Event.Revision,
+			r.Published.UnixMicro(), r.Updated.UnixMicro(), withdrawn, string(body))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
 	}
 	if err := l.takeMarks(ctx, tx); err != nil {
 		return fmt.Errorf("ledger: %w", err)
@@ -111,18 +111,49 @@ func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*timeline.R
 		return err
 	}
 	defer put.Close()
-	var b []byte
-	for _, r := range rows {
+	brief := func(r *timeline.Record) ([]byte, error) { return appendBrief(nil, r) }
+	return ahead(rows, brief, func(r *timeline.Record, b []byte) error {
 		l.o.Progress()
-		if b, err = appendBrief(b[:0], r); err != nil {
-			return err
-		}
 		var mark []byte
 		if l.public[r.Event.ID] == r {
 			mark = l.marks[r.Event.ID]
 		}
-		if _, err := put.ExecContext(ctx, r.ID, b, mark); err != nil {
+		_, err := put.ExecContext(ctx, r.ID, b, mark)
+		return err
+	})
+}
+
+// ahead calls use for the rows, one after the other, with what encode makes of them,
+// which does that for the next ones meanwhile: the database works on one core.
+func ahead(rows []*timeline.Record, encode func(*timeline.Record) ([]byte, error), use func(*timeline.Record, []byte) error) error {
+	const together = 256
+	var working errgroup.Group
+	defer working.Wait()
+	begin := func(rows []*timeline.Record) func() ([][]byte, error) {
+		all, done := make([][]byte, len(rows)), make(chan error, 1)
+		working.Go(func() error {
+			var err error
+			for i := 0; i < len(rows) && err == nil; i++ {
+				all[i], err = encode(rows[i])
+			}
+			done <- err
+			return nil
+		})
+		return func() ([][]byte, error) { return all, <-done }
+	}
+	await := begin(rows[:min(together, len(rows))])
+	for len(rows) > 0 {
+		all, err := await()
+		if err != nil {
 			return err
+		}
+		now := rows[:len(all)]
+		rows = rows[len(all):]
+		await = begin(rows[:min(together, len(rows))])
+		for i, r := range now {
+			if err := use(r, all[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
