@@ -44,6 +44,38 @@ func oldState(t *testing.T, path string, version int) {
 	}
 }
 
+// The table of events had no rowids once: such a state is whole, and does as well.
+func TestEventsWithoutRowids(t *testing.T) {
+	ledgertest.OfFiles(t)
+	path := filepath.Join(t.TempDir(), "tocsin.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := "record    TEXT NOT NULL\n) STRICT"
+	if strings.Count(schema1, now+";") != 1 {
+		t.Fatalf("%q is not how the table of events ends", now)
+	}
+	for _, m := range append([]string{strings.Replace(schema1, now, now+withoutRowids, 1)}, migrations[1:]...) {
+		if _, err := db.Exec(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Exec(fmt.Sprintf(`PRAGMA user_version = %d`, len(migrations))); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{T: t, store: openStore(t, path), now: moment("2026-01-01T10:00:00Z")}
+	r.l = r.load()
+	r.turn(an("a", "A"), an("b", "B"))
+	r.turn(an("a", "A2"))
+	if got, want := state(r.load()), state(r.l); got != want {
+		t.Errorf("read back\n%s\nof\n%s", got, want)
+	}
+}
+
 // TestUpgrade opens states of every schema that there was.
 func TestUpgrade(t *testing.T) {
 	ledgertest.OfFiles(t)
