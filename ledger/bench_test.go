@@ -2,12 +2,12 @@ package ledger
 
 import (
 	"database/sql"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"tocsin/bench/generate"
 	"tocsin/event"
+	"tocsin/ledger/ledgertest"
 	"tocsin/timeline"
 )
 
@@ -28,7 +28,7 @@ func BenchmarkFirstRun(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		s, err := Open(b.Context(), filepath.Join(b.TempDir(), "state.db"))
+		s, err := Open(b.Context(), ledgertest.Store(b))
 		if err != nil {
 			b.Fatal(err)
 		}

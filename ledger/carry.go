@@ -1,12 +1,12 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 )
 
 // carried are the tables of a state in the order in which they can be filled: one that
@@ -114,20 +114,17 @@ func carryTable(ctx context.Context, from, to *sql.Tx, table string, each func()
 	if err != nil {
 		return err
 	}
-	values, places, parameters := make([]any, len(columns)), make([]any, len(columns)), make([]string, len(columns))
+	values, places := make([]any, len(columns)), make([]any, len(columns))
 	for i := range columns {
-		places[i], parameters[i] = &values[i], fmt.Sprintf("$%d", i+1)
+		places[i] = &values[i]
 	}
-	put, err := to.PrepareContext(ctx, `INSERT INTO `+table+` (`+strings.Join(columns, ", ")+`) VALUES (`+strings.Join(parameters, ", ")+`)`)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, put.Close()) }()
+	put := newInserter(to, table, columns, "")
+	defer func() { err = cmp.Or(err, put.flush(ctx)) }()
 	for rows.Next() {
 		if err := rows.Scan(places...); err != nil {
 			return err
 		}
-		if _, err := put.ExecContext(ctx, values...); err != nil {
+		if err := put.add(ctx, values...); err != nil {
 			return err
 		}
 		each()

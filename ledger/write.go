@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,37 +27,30 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 	rows := slices.SortedFunc(maps.Values(l.changed), func(a, b *timeline.Record) int {
 		return cmp.Compare(a.ID, b.ID)
 	})
-	free, err := tx.PrepareContext(ctx, `UPDATE events SET withdrawn = 1 WHERE entry_id = $1 AND withdrawn IS NULL`)
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
-	defer free.Close()
-	put, err := tx.PrepareContext(ctx, `INSERT INTO events (entry_id, id, revision, published, updated, withdrawn, record)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (entry_id) DO UPDATE SET id = excluded.id, revision = excluded.revision,
-		published = excluded.published, updated = excluded.updated, withdrawn = excluded.withdrawn, record = excluded.record`)
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
-	defer put.Close()
 	if l.looked.IsZero() { // before a first look no id is taken
-		for _, r := range rows {
+		for some := range slices.Chunk(rows, groupRows) {
 			l.o.Progress()
-			if _, err := free.ExecContext(ctx, r.ID); err != nil {
+			ids := make([]any, len(some))
+			for i, r := range some {
+				ids[i] = r.ID
+			}
+			query := `UPDATE events SET withdrawn = 1 WHERE withdrawn IS NULL AND entry_id IN (` + strings.Join(numbers(len(ids)), ", ") + `)`
+			if _, err := tx.ExecContext(ctx, query, ids...); err != nil {
 				return fmt.Errorf("ledger: %w", err)
 			}
 		}
 	}
-	err = ahead(rows, func(r *timeline.Record) ([]byte, error) { return encode(r.Event) }, func(r *timeline.Record, body []byte) error {
+	columns := []string{"id", "revision", "published", "updated", "withdrawn", "record"}
+	put := newInserter(tx, "events", append([]string{"entry_id"}, columns...), upsert("entry_id", columns))
+	err := ahead(rows, func(r *timeline.Record) ([]byte, error) { return encode(r.Event) }, func(r *timeline.Record, body []byte) error {
 		l.o.Progress()
 		var withdrawn any
 		if !r.Withdrawn.IsZero() {
 			withdrawn = r.Withdrawn.UnixMicro()
 		}
-		_, err := put.ExecContext(ctx, r.ID, r.Event.ID, r.Event.Revision,
-			r.Published.UnixMicro(), r.Updated.UnixMicro(), withdrawn, string(body))
-		return err
+		return put.add(ctx, r.ID, r.Event.ID, r.Event.Revision, r.Published.UnixMicro(), r.Updated.UnixMicro(), withdrawn, string(body))
 	})
-	if err != nil {
+	if err := cmp.Or(err, put.flush(ctx)); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	if err := l.takeMarks(ctx, tx); err != nil {
@@ -74,18 +68,17 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
-	give, err := tx.PrepareContext(ctx, `INSERT INTO slugs (kind, key, slug) VALUES ($1, $2, $3)`)
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
-	defer give.Close()
+	give := newInserter(tx, "slugs", []string{"kind", "key", "slug"}, "")
 	topics := slices.SortedFunc(maps.Keys(l.given), func(a, b timeline.Topic) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
 	})
 	for _, t := range topics {
-		if _, err := give.ExecContext(ctx, t.Kind, t.Key, l.given[t]); err != nil {
+		if err := give.add(ctx, t.Kind, t.Key, l.given[t]); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
+	}
+	if err := give.flush(ctx); err != nil {
+		return fmt.Errorf("ledger: %w", err)
 	}
 	for _, write := range []func(context.Context, *sql.Tx) error{l.writeMarks, l.writeFeeds, l.writeHistory, l.writeRenames, l.writeSuperseded, l.writeTurn} {
 		if err := write(ctx, tx); err != nil {
@@ -105,22 +98,18 @@ func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*timeline.R
 	if l.unbrief {
 		rows = slices.SortedFunc(maps.Values(l.entries), func(a, b *timeline.Record) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	put, err := tx.PrepareContext(ctx, `INSERT INTO briefs (entry_id, brief, mark) VALUES ($1, $2, $3)
-		ON CONFLICT (entry_id) DO UPDATE SET brief = excluded.brief, mark = excluded.mark`)
-	if err != nil {
-		return err
-	}
-	defer put.Close()
+	columns := []string{"brief", "mark"}
+	put := newInserter(tx, "briefs", append([]string{"entry_id"}, columns...), upsert("entry_id", columns))
 	brief := func(r *timeline.Record) ([]byte, error) { return appendBrief(nil, r) }
-	return ahead(rows, brief, func(r *timeline.Record, b []byte) error {
+	err := ahead(rows, brief, func(r *timeline.Record, b []byte) error {
 		l.o.Progress()
 		var mark []byte
 		if l.public[r.Event.ID] == r {
 			mark = l.marks[r.Event.ID]
 		}
-		_, err := put.ExecContext(ctx, r.ID, b, mark)
-		return err
+		return put.add(ctx, r.ID, b, mark)
 	})
+	return cmp.Or(err, put.flush(ctx))
 }
 
 // ahead calls use for the rows, one after the other, with what encode makes of them,
@@ -160,13 +149,8 @@ func ahead(rows []*timeline.Record, encode func(*timeline.Record) ([]byte, error
 }
 
 func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
-	put, err := tx.PrepareContext(ctx, `INSERT INTO feeds (path, name, digest, modified, updated, emptied) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (path) DO UPDATE SET name = excluded.name, digest = excluded.digest, modified = excluded.modified,
-		updated = excluded.updated, emptied = excluded.emptied`)
-	if err != nil {
-		return err
-	}
-	defer put.Close()
+	columns := []string{"name", "digest", "modified", "updated", "emptied"}
+	put := newInserter(tx, "feeds", append([]string{"path"}, columns...), upsert("path", columns))
 	for _, path := range slices.Sorted(maps.Keys(l.changedFeeds)) {
 		l.o.Progress()
 		v := l.changedFeeds[path]
@@ -174,11 +158,11 @@ func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
 		if !v.Emptied.IsZero() {
 			emptied = v.Emptied.UnixMicro()
 		}
-		if _, err := put.ExecContext(ctx, path, v.Name, v.Digest, v.Modified.UnixMicro(), v.Updated.UnixMicro(), emptied); err != nil {
+		if err := put.add(ctx, path, v.Name, v.Digest, v.Modified.UnixMicro(), v.Updated.UnixMicro(), emptied); err != nil {
 			return err
 		}
 	}
-	return nil
+	return put.flush(ctx)
 }
 
 // Pending says that there is something to write.
