@@ -26,7 +26,7 @@ const loadPercent = 400
 const manyEvents = 200_000
 
 // load reads the ledger and fills the catalog from it. Everything has to be
-// compared then.
+// compared then, and relax is to be called behind that.
 func (w *wheel) load(ctx context.Context) error {
 	// Nearly all that is made here stays: to look for what does not is for nothing.
 	if percent := debug.SetGCPercent(loadPercent); w.percent == 0 {
@@ -50,7 +50,6 @@ func (w *wheel) load(ctx context.Context) error {
 	w.ledger, w.owed = l, true
 	var recalling sync.WaitGroup // beside what is made for serving
 	recalling.Go(w.recall)
-	defer recalling.Wait()
 	// What does not stay is some hundred bytes of an event: of many that is too much.
 	debug.SetGCPercent(min(loadPercent, max(50, loadPercent*manyEvents/(l.Len()+1))))
 	w.catalog = feed.NewCatalog(w.style, w.least, w.custom)
@@ -82,8 +81,7 @@ func (w *wheel) load(ctx context.Context) error {
 	return nil
 }
 
-// relax has garbage be collected as before load, whose caller calls it once the first look
-// is done.
+// relax has garbage be collected again as it was before load.
 func (w *wheel) relax() {
 	if w.percent != 0 {
 		debug.SetGCPercent(w.percent)
