@@ -185,14 +185,14 @@ func (s *Store) look(ctx context.Context, anew bool) error {
 }
 
 // peek looks into a database of which nothing says yet that it is a state, and
-// changes nothing of it.
+// changes nothing of it: but for what any program does that opens one whose last
+// transaction was cut off, which is taken back from its journal. A state may be such,
+// where its first start was killed.
 func (s *Store) peek(ctx context.Context) error {
-	db, err := openReadOnly(s.path)
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
+	is, err := schemaAt(ctx, s.path, "ro")
+	if fault := (*sqlite.Error)(nil); errors.As(err, &fault) && fault.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
+		is, err = schemaAt(ctx, s.path, "rw")
 	}
-	defer db.Close()
-	is, err := schema(ctx, db)
 	if err != nil {
 		return s.fault(err)
 	}
@@ -202,12 +202,24 @@ func (s *Store) peek(ctx context.Context) error {
 	return nil
 }
 
+// schemaAt returns the schema of a database that is opened in a mode of SQLite.
+func schemaAt(ctx context.Context, path, mode string) (map[string]string, error) {
+	db, err := openIn(mode, path)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	return schema(ctx, db)
+}
+
 // isState says of a schema that it is one of tocsin.
 func isState(schema map[string]string) bool { return schema["table deliveries"] != "" }
 
 // openReadOnly opens a database and changes nothing of it.
-func openReadOnly(path string) (*sql.DB, error) {
-	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "cache_size(-1000)"}}
+func openReadOnly(path string) (*sql.DB, error) { return openIn("ro", path) }
+
+func openIn(mode, path string) (*sql.DB, error) {
+	q := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(10000)", "cache_size(-1000)"}}
 	return sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String())
 }
 

@@ -121,6 +121,53 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// A state whose first start was killed in the middle of its first transaction is made
+// again; a database of another program that was is still refused.
+func TestKilledAtFirst(t *testing.T) {
+	ledgertest.OfFiles(t)
+	for what, statement := range map[string]string{
+		"": `PRAGMA user_version = 1`, "database of another program": `CREATE TABLE theirs (x)`,
+	} {
+		made := filepath.Join(t.TempDir(), "made.db")
+		db, err := sql.Open("sqlite", made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		db.SetMaxOpenConns(1)
+		for _, q := range []string{
+			statement, `PRAGMA user_version = 0`, `PRAGMA cache_size = 1`, // so that not all waits for the end
+			`BEGIN`, `CREATE TABLE long (b)`, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO long SELECT zeroblob(3000) FROM n`,
+		} {
+			if _, err := db.Exec(q); err != nil {
+				t.Fatalf("%s: %v", q, err)
+			}
+		}
+		path := filepath.Join(t.TempDir(), "state.db")
+		for _, end := range []string{"", "-journal"} {
+			b, err := os.ReadFile(made + end)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path+end, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := schemaAt(t.Context(), path, "ro"); err == nil {
+			t.Fatal("the transaction was not cut off")
+		}
+		s, err := Open(t.Context(), path)
+		switch {
+		case what == "" && err == nil:
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		case what == "" || err == nil || !strings.Contains(err.Error(), what):
+			t.Errorf("%q: %v", what, err)
+		}
+	}
+}
+
 // What is not tocsin's is refused and left alone.
 func TestForeignFiles(t *testing.T) {
 	ledgertest.OfFiles(t)
