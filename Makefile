@@ -43,7 +43,7 @@ arrows:
 
 # The benchmarks of every stage, six times each, beside those of the last release;
 # BENCH=. is all that there are.
-STAGES = Read|Revision|Snapshot|Diff|Compare|Entry|Render|Match|Plan|Page|Publish|PublishTurn|Serve|Drain
+STAGES = Read|Revision|Snapshot|Diff|Compare|FirstRun|Entry|Render|Match|Plan|Page|Publish|PublishTurn|Serve|Drain
 BENCH ?= ^Benchmark($(STAGES))$$
 COUNT ?= 6
 
