@@ -11,8 +11,7 @@ import (
 
 // carried are the tables of a state in the order in which they can be filled: one that
 // refers to another stands behind it. River's are none of them, as the queue is made
-// again from the deliveries; nor are
-// the turns, which are those of processes that run.
+// again from the deliveries; nor are the turns, which are those of processes that run.
 var carried = []string{"meta", "events", "briefs", "moves", "slugs", "feeds", "history", "renames", "superseded", "deliveries", "delivery_events", "attempts"}
 
 // metaCarried is the key of the table meta that says that a state was carried over and
@@ -118,7 +117,7 @@ func carryTable(ctx context.Context, from, to *sql.Tx, table string, each func()
 	for i := range columns {
 		places[i] = &values[i]
 	}
-	put := newInserter(to, table, columns, "")
+	put := newInserter(to, table, columns)
 	defer func() { err = cmp.Or(err, put.flush(ctx)) }()
 	for rows.Next() {
 		if err := rows.Scan(places...); err != nil {

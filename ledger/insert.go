@@ -14,7 +14,7 @@ import (
 type inserter struct {
 	tx       *sql.Tx
 	into     string // the table and its columns
-	conflict string // what to do with a row that is there
+	conflict string // what to do with a row that is there; empty: fail
 	columns  int
 
 	many *sql.Stmt // of groupRows rows; nil until there are so many
@@ -24,17 +24,20 @@ type inserter struct {
 // groupRows is how many rows one statement inserts.
 const groupRows = 32
 
-func newInserter(tx *sql.Tx, table string, columns []string, conflict string) *inserter {
-	return &inserter{tx: tx, into: table + " (" + strings.Join(columns, ", ") + ")", conflict: conflict, columns: len(columns)}
+func newInserter(tx *sql.Tx, table string, columns []string) *inserter {
+	return &inserter{tx: tx, into: table + " (" + strings.Join(columns, ", ") + ")", columns: len(columns)}
 }
 
-// upsert is what to do with a row whose key is there: it gets the new values of columns.
-func upsert(key string, columns []string) string {
+// newUpserter is newInserter of a table with a key: a row whose key is there gets the new
+// values of columns.
+func newUpserter(tx *sql.Tx, table, key string, columns ...string) *inserter {
 	var set []string
 	for _, c := range columns {
 		set = append(set, c+" = excluded."+c)
 	}
-	return " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", ")
+	in := newInserter(tx, table, append([]string{key}, columns...))
+	in.conflict = " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", ")
+	return in
 }
 
 // add inserts a row, now or later.

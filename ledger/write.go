@@ -40,8 +40,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 	}
-	columns := []string{"id", "revision", "published", "updated", "withdrawn", "record"}
-	put := newInserter(tx, "events", append([]string{"entry_id"}, columns...), upsert("entry_id", columns))
+	put := newUpserter(tx, "events", "entry_id", "id", "revision", "published", "updated", "withdrawn", "record")
 	err := ahead(rows, func(r *timeline.Record) ([]byte, error) { return encode(r.Event) }, func(r *timeline.Record, body []byte) error {
 		l.o.Progress()
 		var withdrawn any
@@ -68,7 +67,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
-	give := newInserter(tx, "slugs", []string{"kind", "key", "slug"}, "")
+	give := newInserter(tx, "slugs", []string{"kind", "key", "slug"})
 	topics := slices.SortedFunc(maps.Keys(l.given), func(a, b timeline.Topic) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
 	})
@@ -98,8 +97,7 @@ func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*timeline.R
 	if l.unbrief {
 		rows = slices.SortedFunc(maps.Values(l.entries), func(a, b *timeline.Record) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	columns := []string{"brief", "mark"}
-	put := newInserter(tx, "briefs", append([]string{"entry_id"}, columns...), upsert("entry_id", columns))
+	put := newUpserter(tx, "briefs", "entry_id", "brief", "mark")
 	brief := func(r *timeline.Record) ([]byte, error) { return appendBrief(nil, r) }
 	err := ahead(rows, brief, func(r *timeline.Record, b []byte) error {
 		l.o.Progress()
@@ -149,8 +147,7 @@ func ahead(rows []*timeline.Record, encode func(*timeline.Record) ([]byte, error
 }
 
 func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
-	columns := []string{"name", "digest", "modified", "updated", "emptied"}
-	put := newInserter(tx, "feeds", append([]string{"path"}, columns...), upsert("path", columns))
+	put := newUpserter(tx, "feeds", "path", "name", "digest", "modified", "updated", "emptied")
 	for _, path := range slices.Sorted(maps.Keys(l.changedFeeds)) {
 		l.o.Progress()
 		v := l.changedFeeds[path]

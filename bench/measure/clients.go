@@ -84,13 +84,7 @@ func (d *daemon) idle(ctx context.Context) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest := func(t time.Duration) {
-		select {
-		case <-time.After(t):
-		case <-ctx.Done():
-		}
-	}
-	rest(5 * time.Second) // until what the start needed is given back
+	rest(ctx, settled)
 	before, err := d.resident()
 	if err != nil {
 		return nil, err
@@ -112,7 +106,7 @@ func (d *daemon) idle(ctx context.Context) ([]result, error) {
 				return nil, err
 			}
 		}
-		rest(time.Until(next))
+		rest(ctx, time.Until(next))
 		rss, err := d.resident()
 		if err != nil {
 			return nil, err

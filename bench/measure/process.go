@@ -180,6 +180,17 @@ func (d *daemon) turns() (int, error) {
 	return bytes.Count(log, []byte(" msg=turn ")), err
 }
 
+// settled is how long after its start a daemon has given back what it no longer needs.
+const settled = 5 * time.Second
+
+// rest waits, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
 // resident is the memory that the process has now, in MiB.
 func (d *daemon) resident() (float64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))

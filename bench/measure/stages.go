@@ -210,10 +210,7 @@ func memory(ctx context.Context, b *bench) ([]result, error) {
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case <-time.After(5 * time.Second): // until what it no longer needs is given back
-		case <-ctx.Done():
-		}
+		rest(ctx, settled)
 		rss, err := d.resident()
 		d.stop()
 		if err != nil {

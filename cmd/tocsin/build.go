@@ -98,7 +98,6 @@ func build(ctx context.Context, t *terminal, args []string) error {
 		return err
 	}
 	w.relax() // what follows leaves more garbage than a look of the daemon
-	w.relax()
 	if store.Shared() {
 		if _, err := w.attend(ctx); err != nil {
 			return err
