@@ -101,8 +101,8 @@ func (s *Store) clear(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// carryTable writes the rows of a table of one state to that of another; each is
-// called behind each.
+// carryTable writes the rows of a table of one state to that of another, which is in
+// PostgreSQL; each is called behind each.
 func carryTable(ctx context.Context, from, to *sql.Tx, table string, each func()) (err error) {
 	rows, err := from.QueryContext(ctx, `SELECT * FROM `+table)
 	if err != nil {
@@ -117,7 +117,7 @@ func carryTable(ctx context.Context, from, to *sql.Tx, table string, each func()
 	for i := range columns {
 		places[i] = &values[i]
 	}
-	put := newInserter(to, table, columns)
+	put := newInserter(to, true, table, columns)
 	defer func() { err = cmp.Or(err, put.flush(ctx)) }()
 	for rows.Next() {
 		if err := rows.Scan(places...); err != nil {

@@ -13,6 +13,7 @@ import (
 // add was given last is written by flush.
 type inserter struct {
 	tx       *sql.Tx
+	numbered bool   // parameters are $1, $2, …, as PostgreSQL wants them
 	into     string // the table and its columns
 	conflict string // what to do with a row that is there; empty: fail
 	columns  int
@@ -24,18 +25,19 @@ type inserter struct {
 // groupRows is how many rows one statement inserts.
 const groupRows = 32
 
-func newInserter(tx *sql.Tx, table string, columns []string) *inserter {
-	return &inserter{tx: tx, into: table + " (" + strings.Join(columns, ", ") + ")", columns: len(columns)}
+// newInserter inserts into a table of a state in PostgreSQL, or else in a file.
+func newInserter(tx *sql.Tx, postgres bool, table string, columns []string) *inserter {
+	return &inserter{tx: tx, numbered: postgres, into: table + " (" + strings.Join(columns, ", ") + ")", columns: len(columns)}
 }
 
 // newUpserter is newInserter of a table with a key: a row whose key is there gets the new
 // values of columns.
-func newUpserter(tx *sql.Tx, table, key string, columns ...string) *inserter {
+func newUpserter(tx *sql.Tx, postgres bool, table, key string, columns ...string) *inserter {
 	var set []string
 	for _, c := range columns {
 		set = append(set, c+" = excluded."+c)
 	}
-	in := newInserter(tx, table, append([]string{key}, columns...))
+	in := newInserter(tx, postgres, table, append([]string{key}, columns...))
 	in.conflict = " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", ")
 	return in
 }
@@ -69,10 +71,15 @@ func (in *inserter) flush(ctx context.Context) error {
 	return err
 }
 
-// query is the statement that inserts so many rows.
+// query is the statement that inserts so many rows. SQLite looks up each parameter that
+// has a number by going through all, so that there they have none.
 func (in *inserter) query(rows int) string {
+	parameters := slices.Repeat([]string{"?"}, rows*in.columns)
+	if in.numbered {
+		parameters = numbers(rows * in.columns)
+	}
 	var values []string
-	for row := range slices.Chunk(numbers(rows*in.columns), in.columns) {
+	for row := range slices.Chunk(parameters, in.columns) {
 		values = append(values, "("+strings.Join(row, ", ")+")")
 	}
 	return "INSERT INTO " + in.into + " VALUES " + strings.Join(values, ", ") + in.conflict

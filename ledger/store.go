@@ -160,7 +160,7 @@ func openBeside(ctx context.Context, path string) (*Store, error) {
 // takes twice its size of memory, and the operating system has the file in its own.
 func (s *Store) connect(ctx context.Context) error {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1000)",
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1000)", "temp_store(memory)",
 	}}
 	u := url.URL{Scheme: "file", Path: s.path, RawQuery: q.Encode()}
 	if !filepath.IsAbs(s.path) {

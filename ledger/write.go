@@ -40,7 +40,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 	}
-	put := newUpserter(tx, "events", "entry_id", "id", "revision", "published", "updated", "withdrawn", "record")
+	put := newUpserter(tx, l.shared, "events", "entry_id", "id", "revision", "published", "updated", "withdrawn", "record")
 	err := ahead(rows, func(r *timeline.Record) ([]byte, error) { return encode(r.Event) }, func(r *timeline.Record, body []byte) error {
 		l.o.Progress()
 		var withdrawn any
@@ -67,7 +67,7 @@ func (l *Ledger) Write(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 	}
-	give := newInserter(tx, "slugs", []string{"kind", "key", "slug"})
+	give := newInserter(tx, l.shared, "slugs", []string{"kind", "key", "slug"})
 	topics := slices.SortedFunc(maps.Keys(l.given), func(a, b timeline.Topic) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
 	})
@@ -97,7 +97,7 @@ func (l *Ledger) writeBriefs(ctx context.Context, tx *sql.Tx, rows []*timeline.R
 	if l.unbrief {
 		rows = slices.SortedFunc(maps.Values(l.entries), func(a, b *timeline.Record) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	put := newUpserter(tx, "briefs", "entry_id", "brief", "mark")
+	put := newUpserter(tx, l.shared, "briefs", "entry_id", "brief", "mark")
 	brief := func(r *timeline.Record) ([]byte, error) { return appendBrief(nil, r) }
 	err := ahead(rows, brief, func(r *timeline.Record, b []byte) error {
 		l.o.Progress()
@@ -147,7 +147,7 @@ func ahead(rows []*timeline.Record, encode func(*timeline.Record) ([]byte, error
 }
 
 func (l *Ledger) writeFeeds(ctx context.Context, tx *sql.Tx) error {
-	put := newUpserter(tx, "feeds", "path", "name", "digest", "modified", "updated", "emptied")
+	put := newUpserter(tx, l.shared, "feeds", "path", "name", "digest", "modified", "updated", "emptied")
 	for _, path := range slices.Sorted(maps.Keys(l.changedFeeds)) {
 		l.o.Progress()
 		v := l.changedFeeds[path]
