@@ -34,6 +34,7 @@ type daemon struct {
 	metrics *metrics
 	dates   func() time.Time // nil: those of steady
 	given   map[string][]net.Listener
+	lull    lull
 
 	progress *progress // of the first look
 

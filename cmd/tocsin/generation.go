@@ -42,9 +42,13 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 		return nil, err
 	}
 	g := &generation{c: c, queue: queue}
+	noticed := func(why string) {
+		d.metrics.notice(why)
+		d.lull.begin()
+	}
 	g.watcher = watch.New(watch.Options{
 		Dir: c.Events.Dir, Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay,
-		Rescan: c.Watch.Rescan, Poll: c.Watch.Poll, Await: await, Logger: d.log, Noticed: d.metrics.notice,
+		Rescan: c.Watch.Rescan, Poll: c.Watch.Poll, Await: await, Logger: d.log, Noticed: noticed,
 	})
 	w := newWheel(c, d.store, queue, d.texts, live, d.steady.now, d.log, d.metrics)
 	if d.dates != nil {
