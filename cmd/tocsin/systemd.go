@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -23,9 +24,10 @@ type supervisor struct {
 	log      *slog.Logger
 	watchdog time.Duration // how long it waits for a sign of life; 0: for ever
 
+	last atomic.Pointer[time.Time] // when the last sign of life was given; nil: never
+
 	mu     sync.Mutex
 	busy   bool      // starting or reloading: systemd waits, but not for ever
-	last   time.Time // when the last sign of life was given
 	text   string    // the status that it has
 	told   time.Time // when it was given
 	failed bool      // the last datagram could not be sent
@@ -70,13 +72,16 @@ func (s *supervisor) every() time.Duration {
 // alive says that the daemon's work goes on. It is called by the work itself, as
 // often as it likes, so that nothing is said where that hangs; from any goroutine.
 func (s *supervisor) alive() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	if now.Sub(s.last) < s.every() {
+	last := s.last.Load()
+	if last != nil && time.Since(*last) < s.every() {
 		return
 	}
-	s.last = now
+	now := time.Now()
+	if !s.last.CompareAndSwap(last, &now) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var states []string
 	if s.watchdog > 0 {
 		states = append(states, sd.SdNotifyWatchdog)
