@@ -48,9 +48,26 @@ type mark [16]byte
 // NewEntry returns the entry of an event. slug gives the slugs of the event's
 // topics.
 func (s *Style) NewEntry(r *timeline.Record, slug func(timeline.Topic) string) *Entry {
-	n := &Entry{Record: r, Topics: s.topics(r.Event, slug), style: s}
-	n.prepare()
-	return n
+	return &s.NewEntries([]*timeline.Record{r}, slug)[0]
+}
+
+// NewEntries returns the entries of events in one piece of memory, which the garbage
+// collector goes through in less time than through many. It is given back when none of
+// them is in use.
+func (s *Style) NewEntries(records []*timeline.Record, slug func(timeline.Topic) string) []Entry {
+	size := 0
+	for _, r := range records {
+		size += len(r.Event.Tags) + len(r.Event.Actors)
+	}
+	entries, topics := make([]Entry, len(records)), make([]*Topic, size)
+	for i, r := range records {
+		n := len(r.Event.Tags) + len(r.Event.Actors)
+		entries[i] = Entry{Record: r, Topics: topics[:n:n], style: s}
+		topics = topics[n:]
+		s.find(entries[i].Topics, r.Event, slug)
+		entries[i].prepare()
+	}
+	return entries
 }
 
 // spellings are the topics of a kind by their names, as events spell them.
@@ -59,19 +76,25 @@ type spellings map[string]*Topic
 // topics returns the topics of an event.
 func (s *Style) topics(e *event.Event, slug func(timeline.Topic) string) []*Topic {
 	all := make([]*Topic, len(e.Tags)+len(e.Actors))
+	s.find(all, e, slug)
+	return all
+}
+
+// find puts the topics of an event into all, which has room for just these.
+func (s *Style) find(all []*Topic, e *event.Event, slug func(timeline.Topic) string) {
 	known := true
-	find := func(all []*Topic, of spellings, names []string) {
+	look := func(all []*Topic, of spellings, names []string) {
 		for i, name := range names {
 			all[i] = of[name]
 			known = known && all[i] != nil
 		}
 	}
 	s.spelt.RLock()
-	find(all, s.tags, e.Tags)
-	find(all[len(e.Tags):], s.actors, e.Actors)
+	look(all, s.tags, e.Tags)
+	look(all[len(e.Tags):], s.actors, e.Actors)
 	s.spelt.RUnlock()
 	if known {
-		return all
+		return
 	}
 	s.spelt.Lock()
 	defer s.spelt.Unlock()
@@ -89,7 +112,6 @@ func (s *Style) topics(e *event.Event, slug func(timeline.Topic) string) []*Topi
 	}
 	learn(all, s.tags, timeline.Tag, e.Tags)
 	learn(all[len(e.Tags):], s.actors, timeline.Actor, e.Actors)
-	return all
 }
 
 // matches says that an entry belongs to a feed of m's: its event does, or did

@@ -97,6 +97,35 @@ type briefs struct {
 	texts *storedTexts
 	names map[string]string // one copy of each that events have, as many have the same
 	own   []byte            // room for what is an event's alone
+
+	records []timeline.Record // room for the next ones
+	events  []event.Event
+	lists   []string
+}
+
+// many is how many records are given room at once: the garbage collector goes through
+// one piece of memory in less time than through so many. It is given back when none of
+// them is in use.
+const many = 64
+
+// room returns what is not used yet.
+func (d *briefs) room() (*timeline.Record, *event.Event) {
+	if len(d.records) == 0 {
+		d.records, d.events = make([]timeline.Record, many), make([]event.Event, many)
+	}
+	r, e := &d.records[0], &d.events[0]
+	d.records, d.events = d.records[1:], d.events[1:]
+	return r, e
+}
+
+// list returns an empty list of n names.
+func (d *briefs) list(n int) []string {
+	if len(d.lists) < n {
+		d.lists = make([]string, max(n, 8*many))
+	}
+	list := d.lists[:n:n]
+	d.lists = d.lists[n:]
+	return list
 }
 
 func newBriefs(s *Store) *briefs {
@@ -114,7 +143,7 @@ func (d *briefs) read(brief []byte) (_ *timeline.Record, err error) {
 		return nil, errForm
 	}
 	b := parts{rest: brief[1:]}
-	r, e := &timeline.Record{}, &event.Event{}
+	r, e := d.room()
 	for _, t := range []*time.Time{&r.Published, &r.Updated, &r.Withdrawn} {
 		if micro := b.int(); micro != 0 {
 			*t = fromMicro(micro)
@@ -171,7 +200,7 @@ func (d *briefs) read(brief []byte) (_ *timeline.Record, err error) {
 	if b.broken || tags+actors > len(b.rest) {
 		return nil, errBrief
 	}
-	names := make([]string, tags+actors)
+	names := d.list(tags + actors)
 	for i := range names {
 		names[i] = d.name(b.text())
 	}

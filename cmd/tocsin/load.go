@@ -151,13 +151,15 @@ func (w *wheel) recall() {
 func (w *wheel) makeEntries(l *ledger.Ledger) []*feed.Entry {
 	records := slices.Collect(l.Public())
 	entries := make([]*feed.Entry, len(records))
-	const together = 1000
+	const together = 64
 	var making errgroup.Group
 	making.SetLimit(runtime.GOMAXPROCS(0))
 	for begin := 0; begin < len(records); begin += together {
 		making.Go(func() error {
-			for i := begin; i < min(begin+together, len(records)); i++ {
-				entries[i] = w.entry(l, records[i])
+			w.alive()
+			some := w.style.NewEntries(records[begin:min(begin+together, len(records))], l.Slug)
+			for i := range some {
+				entries[begin+i] = &some[i]
 			}
 			return nil
 		})
