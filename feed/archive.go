@@ -138,7 +138,7 @@ func (f *Feed) previous() string {
 
 // cut sorts all that a feed has to show into its archives, the oldest first.
 func (f *Feed) cut() [][]*Entry {
-	entries := slices.Clone(f.style.gather(f.Path, f.all))
+	entries := slices.Clone(f.told)
 	slices.SortFunc(entries, since)
 	cut := make([][]*Entry, 0, len(f.archives))
 	begin := 0

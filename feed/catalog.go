@@ -28,35 +28,30 @@ type Custom struct {
 	Match       *event.Matcher
 }
 
-// list is the entries of one feed, in the feed's order.
+// list is the entries of one feed.
 type list struct {
 	path    string
 	topic   timeline.Topic // zero where the feed is of no topic
 	custom  *Custom
-	entries []*Entry
-	bounds  bounds // where bounded
+	all     sequence         // one by one
+	told    *sequence        // as the feed tells them, those of a crowd as one; nil: one by one
+	crowds  map[int64]*Entry // what stands in told for the corrections of a turn, by its time
+	bounds  bounds           // where bounded
 	bounded bool
-	crowded int       // how many of entries are told with others of their turn
-	events  int       // how many of entries are events' own
+	events  int       // how many of the entries are events' own
 	names   Spellings // of the topic
 	kept    string    // the name from before the last event left
-	shared  bool      // entries are those of a Feed, too, and are not changed in place
 }
 
 // name returns the spelling that most entries use.
 func (l *list) name() string { return l.names.Most(l.kept) }
 
-// own makes the entries the list's alone.
-func (l *list) own() {
-	if l.shared {
-		l.entries, l.shared = slices.Clone(l.entries), false
+// shown is what the feed tells.
+func (l *list) shown() *sequence {
+	if l.told != nil {
+		return l.told
 	}
-}
-
-// order is that of a feed: by Updated, newest first, ties by the event's date,
-// newest first, then by id.
-func order(a, b *Entry) int {
-	return cmp.Or(b.Updated.Compare(a.Updated), b.Event.Date.Compare(a.Event.Date.Time), cmp.Compare(a.ID, b.ID))
+	return &l.all
 }
 
 // AllPath is the path of the feed of all events, CorrectionsPath that of the feed
@@ -90,18 +85,28 @@ func NewCatalog(s *Style, minEvents int, custom []Custom) *Catalog {
 // withdrawn stays.
 func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
 	used := make(map[*Topic]int) // by how many events
+	crowded := make(map[*list]bool)
 	var lists []*list
 	for _, n := range sorted(entries) {
 		lists = c.home(lists[:0], n)
 		for _, l := range lists {
-			l.entries = append(l.entries, n)
-			l.count(n, 1)
+			l.all.entries = append(l.all.entries, n)
+			if n.crowded() {
+				crowded[l] = true
+			}
+			if n.Correction == nil {
+				l.events++
+			}
 		}
 		if n.Correction == nil {
 			for _, t := range n.Topics {
 				used[t]++
 			}
 		}
+	}
+	for l := range crowded {
+		l.told = &sequence{}
+		l.told.entries, l.crowds = c.style.gather(l.path, l.all.entries)
 	}
 	for t, times := range used {
 		c.topics[t].names.Count(t.Name, times)
@@ -161,74 +166,85 @@ func (c *Catalog) Replace(old, fresh []*Entry) {
 		}
 	}
 	for l, entries := range come {
-		l.insert(entries)
+		l.insert(c.style, entries)
 		c.touched[l.path] = true
 	}
 }
 
-// many is from how many entries on a list is gone through once, instead of being
-// moved for each of them.
+// many is from how many entries on the bounds of a list are made anew, instead of being
+// looked up for each of them.
 const many = 16
 
-// remove takes those entries out of a list that are in it, and says whether any is.
+// remove takes those entries of events out of a list that are in it, and says whether
+// any is.
 func (l *list) remove(entries []*Entry) bool {
-	var at []int
-	for _, n := range entries {
-		if i, ok := slices.BinarySearchFunc(l.entries, n, order); ok {
-			at = append(at, i)
-			l.count(n, -1)
-			l.spell(n, -1)
-		}
+	removed := l.all.remove(entries)
+	for _, n := range removed {
+		l.count(n, -1)
 	}
-	if len(at) == 0 {
-		return false
+	if l.told != nil {
+		l.told.remove(removed)
 	}
-	l.own()
-	if len(at) >= many {
-		for _, i := range at {
-			l.entries[i] = nil
-		}
-		l.entries = slices.DeleteFunc(l.entries, func(n *Entry) bool { return n == nil })
-		l.bounded = false
-		return true
-	}
-	slices.Sort(at)
-	for _, i := range slices.Backward(at) {
-		n := l.entries[i]
-		l.entries = slices.Delete(l.entries, i, i+1)
-		if l.bounded {
-			l.bounds.remove(n, l.entries)
-		}
-	}
-	return true
+	l.bound(removed, nil)
+	return len(removed) > 0
 }
 
 // insert puts entries into a list.
-func (l *list) insert(entries []*Entry) {
-	l.own()
+func (l *list) insert(s *Style, entries []*Entry) {
 	for _, n := range entries {
 		l.count(n, 1)
-		l.spell(n, 1)
 	}
-	if len(entries) >= many {
-		l.entries = append(l.entries, entries...)
-		slices.SortFunc(l.entries, order)
-		l.bounded = false
+	if l.told == nil && slices.ContainsFunc(entries, (*Entry).crowded) {
+		l.told, l.crowds = &sequence{entries: slices.Clone(l.all.entries)}, make(map[int64]*Entry)
+	}
+	l.all.insert(entries)
+	if l.told == nil {
+		l.bound(nil, entries)
 		return
 	}
+	var come, gone []*Entry
+	crowds := make(map[int64][]*Entry)
 	for _, n := range entries {
-		i, _ := slices.BinarySearchFunc(l.entries, n, order)
-		l.entries = slices.Insert(l.entries, i, n)
-		if l.bounded {
-			l.bounds.insert(n)
+		if n.crowded() {
+			crowds[n.turn()] = append(crowds[n.turn()], n)
+		} else {
+			come = append(come, n)
 		}
+	}
+	for at, of := range crowds {
+		if before := l.crowds[at]; before != nil {
+			gone = append(gone, before)
+			of = append(of, before.one()...)
+			slices.SortFunc(of, order)
+		}
+		l.crowds[at] = s.crowd(l.path, of)
+		come = append(come, l.crowds[at])
+	}
+	l.told.remove(gone)
+	l.told.insert(come)
+	l.bound(gone, come)
+}
+
+// bound brings the bounds up to date where the list has some.
+func (l *list) bound(gone, come []*Entry) {
+	if len(gone)+len(come) >= many {
+		l.bounded = false
+	}
+	if !l.bounded {
+		return
+	}
+	for _, n := range gone {
+		l.bounds.remove(n, l.shown().entries)
+	}
+	for _, n := range come {
+		l.bounds.insert(n)
 	}
 }
 
-// bound returns the bounds of a list.
-func (l *list) bound() *bounds {
+// ends returns the bounds of what the list tells.
+func (l *list) ends() *bounds {
 	if !l.bounded {
-		l.bounds, l.bounded = newBounds(l.entries), true
+		l.bounds, l.bounded = newBounds(l.shown().entries), true
 	}
 	return &l.bounds
 }
@@ -273,21 +289,12 @@ func (c *Catalog) listAt(path string, t timeline.Topic) *list {
 	return l
 }
 
-// count counts an entry.
+// count counts an event, and how it spells the list's topic.
 func (l *list) count(n *Entry, by int) {
-	if n.crowded() {
-		l.crowded += by
-	}
-	if n.Correction == nil {
-		l.events += by
-	}
-}
-
-// spell counts how an event spells the list's topic.
-func (l *list) spell(n *Entry, by int) {
 	if n.Correction != nil {
 		return
 	}
+	l.events += by
 	for _, t := range n.Topics {
 		if t.Topic == l.topic {
 			l.kept = t.Name

@@ -329,44 +329,65 @@ func TestIncremental(t *testing.T) {
 		slugs := timeline.NewSlugs(nil)
 		c := NewCatalog(s, least, custom)
 		here := make(map[string]*Entry)
+		var corrections []*Entry
 		live := make(map[string]string)  // path to digest
 		names := make(map[string]string) // path to name
 		known := func(path string) bool { _, ok := names[path]; return ok }
 		for turn := range 60 {
-			for range 1 + rnd.IntN(4) {
-				id := fmt.Sprint("e", rnd.IntN(12))
-				var n *Entry
-				if rnd.IntN(3) > 0 {
-					some := func() (t []string) {
-						for _, i := range rnd.Perm(len(topics))[:rnd.IntN(3)] {
-							if !slices.ContainsFunc(t, func(o string) bool { return event.Key(o) == event.Key(topics[i]) }) {
-								t = append(t, topics[i])
-							}
+			fresh := func(id string) *Entry {
+				if rnd.IntN(3) == 0 {
+					return nil
+				}
+				some := func() (t []string) {
+					for _, i := range rnd.Perm(len(topics))[:rnd.IntN(3)] {
+						if !slices.ContainsFunc(t, func(o string) bool { return event.Key(o) == event.Key(topics[i]) }) {
+							t = append(t, topics[i])
 						}
-						return t
 					}
-					e := an(id, fmt.Sprint("T", rnd.IntN(3)), tags(some()...), actors(some()...), importance(rnd.IntN(11)), body(strings.Repeat("word ", 1+rnd.IntN(2)*12_000)))
-					slugs.Give(timeline.Topics(e))
-					n = s.NewEntry(&timeline.Record{ID: "tag:example.org,2025:" + id, Event: e, Published: day(rnd.IntN(3)), Updated: day(turn/4 + rnd.IntN(2))}, slugs.Slug)
+					return t
 				}
-				c.Replace(one(here[id]), one(n))
-				if n == nil {
-					delete(here, id)
-				} else {
-					here[id] = n
+				e := an(id, fmt.Sprint("T", rnd.IntN(3)), tags(some()...), actors(some()...), importance(rnd.IntN(11)), body(strings.Repeat("word ", 1+rnd.IntN(2)*12_000)))
+				slugs.Give(timeline.Topics(e))
+				return s.NewEntry(&timeline.Record{ID: "tag:example.org,2025:" + id, Event: e, Published: day(rnd.IntN(3)), Updated: day(turn/4 + rnd.IntN(2))}, slugs.Slug)
+			}
+			// One by one, or many at once, which may be told as one.
+			together := 1
+			if rnd.IntN(4) == 0 {
+				together = 10 + rnd.IntN(20)
+			}
+			for range 1 + rnd.IntN(4) {
+				var old, come []*Entry
+				for _, i := range rnd.Perm(max(12, together))[:together] {
+					id := fmt.Sprint("e", i)
+					n := fresh(id)
+					old, come = append(old, one(here[id])...), append(come, one(n)...)
+					if n != nil && here[id] != nil && rnd.IntN(3) == 0 {
+						tells := s.NewCorrection(fmt.Sprintf("%s/%d/%d", n.ID, turn, len(corrections)), n.Event, Correction{
+							Past:   timeline.Past{Kind: timeline.Updated, At: day(turn), Edits: []timeline.Edit{{Field: event.Title, Before: "A", After: "B"}}},
+							Before: here[id].Event, Crowd: together > 1,
+						}, day(turn/4+rnd.IntN(2)), slugs.Slug)
+						corrections, come = append(corrections, tells), append(come, tells)
+					}
+					if here[id] = n; n == nil {
+						delete(here, id)
+					}
 				}
+				c.Replace(old, come)
 			}
 			for _, f := range c.Touched(known) {
 				live[f.Path], names[f.Path] = f.Digest+strings.Join(f.archives, " "), f.Name
 			}
 
 			for path, l := range c.lists {
-				if all := newBounds(l.entries); l.bounded && (!slices.Equal(l.bounds.ends, all.ends) || l.bounds.newest != all.newest) {
+				if told, _ := s.gather(path, l.all.entries); len(told) != len(l.shown().entries) {
+					t.Fatalf("seed %d, turn %d: %s tells %d entries, from scratch %d", seed, turn, path, len(l.shown().entries), len(told))
+				}
+				if all := newBounds(l.shown().entries); l.bounded && (!slices.Equal(l.bounds.ends, all.ends) || l.bounds.newest != all.newest) {
 					t.Fatalf("seed %d, turn %d: %s has the bounds %v, from scratch %v", seed, turn, path, l.bounds, all)
 				}
 			}
 			scratch := NewCatalog(s, least, custom)
-			scratch.Fill(slices.Collect(maps.Values(here)), names)
+			scratch.Fill(append(slices.Collect(maps.Values(here)), corrections...), names)
 			want := make(map[string]string)
 			for _, f := range scratch.Touched(known) {
 				want[f.Path] = f.Digest + strings.Join(f.archives, " ")

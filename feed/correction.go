@@ -53,9 +53,12 @@ func (s *Style) NewCorrection(id string, e *event.Event, c Correction, updated t
 	return n
 }
 
-// crowd returns the one entry of a feed for several corrections of one turn, the
-// newest first.
+// crowd returns what a feed has for corrections of one turn that have to be told as one,
+// the newest first.
 func (s *Style) crowd(path string, of []*Entry) *Entry {
+	if len(of) == 1 {
+		return of[0]
+	}
 	c := *of[0].Correction
 	c.Edits, c.Before, c.Of, c.before, c.also = nil, nil, of, nil, nil
 	n := &Entry{Correction: &c, style: s, Record: &timeline.Record{
@@ -66,35 +69,45 @@ func (s *Style) crowd(path string, of []*Entry) *Entry {
 	return n
 }
 
-// gather puts one entry in the place of those corrections of one turn that have
-// to be told as one.
-func (s *Style) gather(path string, entries []*Entry) []*Entry {
-	if !slices.ContainsFunc(entries, (*Entry).crowded) {
-		return entries
+// one returns the corrections that crowd was given.
+func (n *Entry) one() []*Entry {
+	if n.Correction.Of != nil {
+		return n.Correction.Of
 	}
-	crowds := make(map[time.Time][]*Entry)
+	return []*Entry{n}
+}
+
+// gather puts one entry in the place of those corrections of one turn that have
+// to be told as one. crowds has these, by the turn.
+func (s *Style) gather(path string, entries []*Entry) (told []*Entry, crowds map[int64]*Entry) {
+	of := make(map[int64][]*Entry)
 	for _, n := range entries {
 		if n.crowded() {
-			crowds[n.Correction.At] = append(crowds[n.Correction.At], n)
+			of[n.turn()] = append(of[n.turn()], n)
 		}
 	}
-	all := make([]*Entry, 0, len(entries))
+	if len(of) == 0 {
+		return entries, nil
+	}
+	told, crowds = make([]*Entry, 0, len(entries)), make(map[int64]*Entry, len(of))
 	for _, n := range entries {
 		if n.crowded() {
-			of := crowds[n.Correction.At]
-			if n != of[0] {
+			if crowds[n.turn()] != nil {
 				continue // it stands where the newest does
 			}
-			if len(of) > 1 {
-				n = s.crowd(path, of)
-			}
+			at := n.turn()
+			n = s.crowd(path, of[at])
+			crowds[at] = n
 		}
-		all = append(all, n)
+		told = append(told, n)
 	}
-	return all
+	return told, crowds
 }
 
 func (n *Entry) crowded() bool { return n.Correction != nil && n.Correction.Crowd }
+
+// turn tells the turn of a correction from others.
+func (n *Entry) turn() int64 { return n.Correction.At.UnixMicro() }
 
 // named is how many corrections an entry for several names.
 const named = 50

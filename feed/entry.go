@@ -140,10 +140,19 @@ func (n *Entry) prepare() {
 		n.mark = n.digest()
 		return
 	}
-	likely := 1500 + 3*len(n.correctionHTML()) + 190*len(n.Topics) // short, whatever it tells of
+	likely := framed // short, whatever it tells of
+	if n.Correction.Of == nil {
+		likely += 3*len(n.correctionHTML()) + 190*len(n.Topics)
+	}
+	for _, o := range n.Correction.Of[:min(named, len(n.Correction.Of))] {
+		likely += int(o.likely) - framed
+	}
 	n.likely, n.most = clamp(likely), clamp(2*likely)
 	n.mark = n.correctionMark()
 }
+
+// framed is about how many bytes an entry for a correction takes without its content.
+const framed = 1500
 
 // clamp is n, or what is too much for any feed.
 func clamp(n int) int32 { return int32(min(n, math.MaxInt32)) }

@@ -104,6 +104,7 @@ type Feed struct {
 	style    *Style
 	query    string   // of the address; empty but for a feed that was asked for
 	all      []*Entry // all entries in their order, corrections one by one
+	told     []*Entry // the same as they are told, those of a crowd as one
 	archives []string // names, the oldest first; nil where Entries is everything
 	archive  string   // the name of this one; empty for the current document
 }
@@ -228,35 +229,22 @@ func (s *Style) newFeed(l *list) *Feed {
 		f.Title, f.Page = f.Name+" – "+s.Title, s.TopicPage(timeline.TopicKind(kind), slug)
 		f.Description = "Events of " + s.Title + " with the " + strings.TrimSuffix(kind, "s") + " " + f.Name
 	}
-	l.shared = true
-	if l.crowded > 0 {
-		f.fill(l.entries, nil)
-	} else {
-		f.fill(l.entries, l.bound)
-	}
+	f.fill(l.all.share(), l.shown().share(), l.ends)
 	return f
 }
 
-// fill puts all entries of a feed into it, in their order; the slice is the feed's
-// from then on. bound returns their bounds, where these are kept and the feed shows
-// all of the entries one by one; else nil.
-func (f *Feed) fill(all []*Entry, bound func() *bounds) {
-	f.all = all
-	shown := f.all
-	if bound == nil {
-		shown = f.style.gather(f.Path, f.all)
-	}
-	f.Entries = f.style.window(shown)
+// fill puts all entries of a feed into it, one by one and as it tells them, both in
+// their order; the slices are the feed's from then on. ends returns the bounds of what
+// it tells.
+func (f *Feed) fill(all, told []*Entry, ends func() *bounds) {
+	f.all, f.told = all, told
+	f.Entries = f.style.window(told)
 	f.Updated = earliest
 	if len(f.Entries) > 0 {
 		f.Updated = f.Entries[0].Updated
 	}
-	if len(f.Entries) < len(shown) && !f.style.NoArchives {
-		if bound == nil {
-			fresh := newBounds(shown)
-			bound = func() *bounds { return &fresh }
-		}
-		f.archives = bound().names()
+	if len(f.Entries) < len(told) && !f.style.NoArchives {
+		f.archives = ends().names()
 	}
 	f.Digest = f.digest()
 }

@@ -43,7 +43,11 @@ func (s *Style) NewQuery(q Query, x *Index) *Feed {
 			}
 		}
 	}
-	f.fill(all, nil)
+	told, _ := f.style.gather(f.Path, all)
+	f.fill(all, told, func() *bounds {
+		fresh := newBounds(told)
+		return &fresh
+	})
 	if f.Updated.Before(q.Updated) {
 		f.Updated = q.Updated
 	}
