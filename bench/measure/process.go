@@ -51,8 +51,8 @@ func finish(ctx context.Context, dir, name string, args ...string) (spent, error
 	return s, nil
 }
 
-// settle is watch.settle of the daemons here; it is part of no figure.
-const settle = 100 * time.Millisecond
+// settle is watch.settle of the daemons here, the default; it is part of no figure.
+const settle = 500 * time.Millisecond
 
 // configure writes a configuration into a folder of its own and returns its path.
 func (b *bench) configure(name, more string) (string, error) {
