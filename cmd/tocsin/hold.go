@@ -19,18 +19,26 @@ type hold struct{ events, percent int }
 // over reports whether a withdrawal of so many events is to be held.
 func (h hold) over(gone, of int) bool { return gone > h.events && gone*100 > of*h.percent }
 
+// withdrawn returns the events that changes withdraw, as they were.
+func withdrawn(changes []timeline.Change) (gone []*event.Event) {
+	for _, c := range changes {
+		if c.Kind == timeline.Withdrawn {
+			gone = append(gone, c.Event)
+		}
+	}
+	return gone
+}
+
 // holds reports whether changes withdraw so many events at once that nothing is
 // done before they are back or the operator accepts it: whether the folder was
 // emptied or unmounted nobody but the operator knows. All of them are always too
 // many where the folder is on another device than it was: that is an empty mount
 // point.
 func (w *wheel) holds(ctx context.Context, changes []timeline.Change) (bool, error) {
-	var gone []string
-	var last []*event.Event
-	for _, c := range changes {
-		if c.Kind == timeline.Withdrawn {
-			gone, last = append(gone, c.Event.ID), append(last, c.Event)
-		}
+	last := withdrawn(changes)
+	gone := make([]string, len(last))
+	for i, e := range last {
+		gone[i] = e.ID
 	}
 	unmounted := len(gone) > 0 && len(gone) == w.ledger.Len() && w.device != "" && w.device != w.timeline.Device()
 	if !unmounted && !w.hold.over(len(gone), w.ledger.Len()) {

@@ -473,14 +473,15 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 // missed: what went while nobody watched must be missing twice, too, as a
 // program may be saving it just now.
 func (w *wheel) misses(changes []timeline.Change) bool {
-	before := w.missed
-	w.missed = make(map[string]bool)
+	before, gone := w.missed, withdrawn(changes)
+	w.missed = make(map[string]bool, len(gone))
 	fresh := false
-	for _, c := range changes {
-		if c.Kind == timeline.Withdrawn {
-			w.missed[c.Event.ID] = true
-			fresh = fresh || !before[c.Event.ID]
-		}
+	for _, e := range gone {
+		w.missed[e.ID] = true
+		fresh = fresh || !before[e.ID]
+	}
+	if fresh {
+		w.timeline.Keep(slices.Values(gone)) // for files that come back broken
 	}
 	return fresh
 }

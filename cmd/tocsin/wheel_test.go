@@ -95,3 +95,33 @@ func TestRestartReadsWhatChanged(t *testing.T) {
 		t.Errorf("%d files were read in another way", n)
 	}
 }
+
+// A file that a start misses and that comes back broken keeps its event.
+func TestMissedThenBroken(t *testing.T) {
+	w := generated(t, 3)
+	next := newWheel(&w.config, w.store, nil, shelf.New(t.TempDir(), slog.New(slog.DiscardHandler)), newGate(0), time.Now, slog.New(slog.DiscardHandler), nil)
+	e := generate.New(1)
+	file := filepath.Join(w.dir, filepath.FromSlash(e.Path))
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := []string{"."}
+	for next.missed == nil { // the looks find it gone, and what is public has to be gone twice
+		var err error
+		if again, err = next.turn(t.Context(), timeline.Where{Paths: again}); again == nil || err != nil {
+			t.Fatalf("missing once: %q, %v", again, err)
+		}
+	}
+	if err := os.WriteFile(file, []byte("---\ntitle: [\n---\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := next.turn(t.Context(), timeline.Where{Paths: again}); again != nil || err != nil {
+		t.Fatalf("it is back: %q, %v", again, err)
+	}
+	if n := next.catalog.Len(); n != 3 || len(next.timeline.Faults()) != 1 {
+		t.Errorf("%d events, faults %v", n, next.timeline.Faults())
+	}
+}
