@@ -98,11 +98,20 @@ func (s *Shelf) share(e *event.Event) {
 		return shared
 	}
 	e.Tags, e.Actors, e.Status, e.Location = all(e.Tags), all(e.Actors), one(e.Status), one(e.Location)
-	e.Title, e.Revision, e.Path = strings.Clone(e.Title), strings.Clone(e.Revision), strings.Clone(e.Path)
-	if stem := event.Stem(e.Path); e.ID == stem {
-		e.ID = stem
-	} else {
-		e.ID = strings.Clone(e.ID)
+	// One string has all that is the event's alone.
+	id, path := e.ID, e.Path
+	shares := id == event.Stem(path)
+	own := e.Revision + path + e.Title
+	if !shares {
+		own += id
+	}
+	take := func(n int) (text string) {
+		text, own = own[:n], own[n:]
+		return text
+	}
+	e.Revision, e.Path, e.Title = take(len(e.Revision)), take(len(path)), take(len(e.Title))
+	if e.ID = own; shares {
+		e.ID = e.Path[:len(id)]
 	}
 }
 

@@ -53,7 +53,7 @@ func (w *wheel) load(ctx context.Context) error {
 	// What does not stay is some hundred bytes of an event: of many that is too much.
 	debug.SetGCPercent(min(loadPercent, max(50, loadPercent*manyEvents/(l.Len()+1))))
 	w.catalog = feed.NewCatalog(w.style, w.least, w.custom)
-	entries := w.makeEntries(l)
+	entries := w.makeEntries(l, slices.Collect(l.Public()))
 	update := web.Update{Events: slices.Clone(entries), Moved: l.Moves(nil), Withdrawn: l.WithdrawnIDs(), Topics: l.Slugs(), Renamed: l.Renames()}
 	for _, c := range l.Corrections() {
 		entries = append(entries, w.correction(l, c))
@@ -147,9 +147,8 @@ func (w *wheel) recall() {
 	})
 }
 
-// makeEntries makes the entries of all public events, on all cores.
-func (w *wheel) makeEntries(l *ledger.Ledger) []*feed.Entry {
-	records := slices.Collect(l.Public())
+// makeEntries makes the entries of events, on all cores where they are many.
+func (w *wheel) makeEntries(l *ledger.Ledger, records []*timeline.Record) []*feed.Entry {
 	entries := make([]*feed.Entry, len(records))
 	const together = 64
 	var making errgroup.Group
@@ -166,12 +165,6 @@ func (w *wheel) makeEntries(l *ledger.Ledger) []*feed.Entry {
 	}
 	_ = making.Wait() // none fails
 	return entries
-}
-
-// entry makes the entry of an event.
-func (w *wheel) entry(l *ledger.Ledger, r *timeline.Record) *feed.Entry {
-	w.alive()
-	return w.style.NewEntry(r, l.Slug)
 }
 
 // correction makes the entry of a correction.

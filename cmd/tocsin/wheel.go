@@ -489,27 +489,27 @@ func (w *wheel) misses(changes []timeline.Change) bool {
 // enter puts changes, and the corrections that they made, into the catalog and
 // returns what they publish, and the feeds among it whose bytes are others.
 func (w *wheel) enter(told []ledger.Told, corrections []*ledger.Correction, now time.Time) (u web.Update, changed []*feed.Feed) {
-	var old []*feed.Entry
+	var old, fresh []*timeline.Record
 	elsewhere := make(map[string]bool) // entry ids of events that moved, are gone or are back
 	for _, t := range told {
 		if t.Before != nil && (t.Before.Event.ID != t.Event.ID || t.Before.Withdrawn.IsZero() != t.After.Withdrawn.IsZero()) {
 			elsewhere[t.After.ID] = true
 		}
 		if t.Before != nil && t.Before.Withdrawn.IsZero() {
-			old = append(old, w.entry(w.ledger, t.Before)) // as the catalog has it
+			old = append(old, t.Before)
 		}
 		if !t.After.Withdrawn.IsZero() {
 			u.Withdrawn = append(u.Withdrawn, t.Event.ID)
 			continue
 		}
-		n := w.entry(w.ledger, t.After)
-		u.Events = append(u.Events, n)
+		fresh = append(fresh, t.After)
 	}
-	fresh := slices.Clone(u.Events)
+	u.Events = w.makeEntries(w.ledger, fresh)
+	entries := slices.Clone(u.Events)
 	for _, c := range corrections {
-		fresh = append(fresh, w.correction(w.ledger, c))
+		entries = append(entries, w.correction(w.ledger, c))
 	}
-	w.catalog.Replace(old, fresh)
+	w.catalog.Replace(w.makeEntries(w.ledger, old), entries) // the old ones as it has them
 	u.Renamed = w.ledger.Renames()
 	u.Moved = w.ledger.Moves(elsewhere) // from all ids that they ever had
 	known := func(path string) bool {
