@@ -85,6 +85,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("bringing the schema from %d to %d, which is left as it was: %w", from, len(migrations), err)
 	}
 	if s.kept == "" {
+		s.fresh.Store(true)
 		return nil
 	}
 	all, err := besides(s.path, keptMark)

@@ -94,8 +94,8 @@ func (s *Store) SetAside(why *CorruptError) error {
 		return fmt.Errorf("%w; it cannot be set aside: %w", e, err)
 	}
 	e.Aside = aside
-	for _, part := range []string{"-wal", "-shm"} {
-		if err := os.Rename(s.path+part, aside+part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, path := range s.files()[1:] {
+		if err := os.Rename(path, aside+strings.TrimPrefix(path, s.path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w; %w", e, err)
 		}
 	}
@@ -104,8 +104,8 @@ func (s *Store) SetAside(why *CorruptError) error {
 
 // doubt returns why what SQLite found is no damage of the file.
 func (s *Store) doubt() error {
-	for _, part := range []string{"", "-wal"} {
-		f, err := os.Open(s.path + part)
+	for _, path := range s.files() {
+		f, err := os.Open(path)
 		if err == nil {
 			_, err = io.Copy(io.Discard, io.NewSectionReader(f, 0, math.MaxInt64)) // as SQLite reads
 			err = errors.Join(err, f.Close())
@@ -135,7 +135,9 @@ func besides(path, mark string) ([]string, error) {
 	}
 	var all []string
 	for _, e := range entries {
-		if name := e.Name(); strings.HasPrefix(name, filepath.Base(path)+mark) && !strings.HasSuffix(name, "-wal") && !strings.HasSuffix(name, "-shm") {
+		name := e.Name()
+		ends := func(end string) bool { return strings.HasSuffix(name, end) }
+		if strings.HasPrefix(name, filepath.Base(path)+mark) && !slices.ContainsFunc(besideState, ends) {
 			all = append(all, filepath.Join(filepath.Dir(path), name))
 		}
 	}
@@ -256,7 +258,7 @@ func (s *Store) rested() {
 	if !s.lock.Locked() {
 		return // it was closed before
 	}
-	if _, err := os.Lstat(s.path + "-wal"); checked == 0 || !errors.Is(err, fs.ErrNotExist) {
+	if checked == 0 || s.unfinished() {
 		if s.ours() {
 			_ = os.Truncate(s.lock.Path(), int64(len(mark)))
 		}
@@ -289,13 +291,21 @@ func rest(checked int64, fi fs.FileInfo) string {
 	return fmt.Sprintf("checked %d size %d time %d inode %d device %d\n", checked, fi.Size(), fi.ModTime().UnixNano(), sys.Ino, sys.Dev)
 }
 
-// rests finds out whether the file that is to be opened is one that rested. A log beside
-// it holds what is not in it.
+// unfinished says that a log or a journal lies beside the file: what is in it is not all.
+func (s *Store) unfinished() bool {
+	for _, end := range []string{"-wal", "-journal"} {
+		if _, err := os.Lstat(s.path + end); !errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+	}
+	return false
+}
+
+// rests finds out whether the file that is to be opened is one that rested.
 func (s *Store) rests() error {
 	text, err := os.ReadFile(s.lock.Path())
 	fi, missing := os.Stat(s.path)
-	_, log := os.Lstat(s.path + "-wal")
-	if err != nil || missing != nil || !errors.Is(log, fs.ErrNotExist) {
+	if err != nil || missing != nil || s.unfinished() {
 		return nil
 	}
 	text, _ = bytes.CutPrefix(text, []byte(mark))

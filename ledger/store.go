@@ -20,7 +20,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Store is the state: a file, which is one SQLite database in WAL mode, or one
+// Store is the state: a file, which is one SQLite database in WAL mode (keepLog), or one
 // PostgreSQL database (postgres.go). It holds the ledger and the queue of deliveries,
 // so that one transaction writes both. Statements are those that both understand.
 type Store struct {
@@ -31,7 +31,8 @@ type Store struct {
 	texts    *sql.DB      // for reading the texts of events while something is written
 	checked  atomic.Int64 // when the file was last read as a whole, in seconds since 1970; 0: not known
 	kept     string
-	postgres *postgres // nil: SQLite
+	fresh    atomic.Bool // it is to be written without a log for once (keepLog)
+	postgres *postgres   // nil: SQLite
 }
 
 // ofFile is the Store of a file, which is not open yet.
@@ -78,6 +79,7 @@ func open(ctx context.Context, path string, anew bool) (*Store, error) {
 		func() error { return s.connect(ctx) },
 		func() error { return s.examine(ctx) },
 		func() error { return s.migrate(ctx) },
+		func() error { return s.keepLog(ctx) },
 		s.own,
 		s.give,
 	} {
@@ -106,12 +108,24 @@ func (s *Store) give() error {
 		return fmt.Errorf("store: %w", err)
 	}
 	owner := dir.Sys().(*syscall.Stat_t)
-	for _, path := range []string{s.path, s.path + "-wal", s.path + "-shm", s.lock.Path()} {
+	for _, path := range append(s.files(), s.lock.Path()) {
 		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("store: %w", err)
 		}
 	}
 	return nil
+}
+
+// besideState are the ends of the names of what SQLite may keep beside a state.
+var besideState = []string{"-wal", "-shm", "-journal"}
+
+// files are the paths of the state's file and of those that SQLite may keep beside it.
+func (s *Store) files() []string {
+	all := []string{s.path}
+	for _, end := range besideState {
+		all = append(all, s.path+end)
+	}
+	return all
 }
 
 // OpenShared opens an existing state beside the daemon that may be running on
@@ -160,7 +174,7 @@ func openBeside(ctx context.Context, path string) (*Store, error) {
 // takes twice its size of memory, and the operating system has the file in its own.
 func (s *Store) connect(ctx context.Context) error {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1000)", "temp_store(memory)",
+		"busy_timeout(10000)", "synchronous(EXTRA)", "foreign_keys(1)", "cache_size(-1000)", "temp_store(memory)",
 	}}
 	u := url.URL{Scheme: "file", Path: s.path, RawQuery: q.Encode()}
 	if !filepath.IsAbs(s.path) {
@@ -178,6 +192,20 @@ func (s *Store) connect(ctx context.Context) error {
 		return s.fault(err)
 	}
 	return s.connectTexts()
+}
+
+// keepLog has SQLite write what changes to a log first (WAL), beside which others can read.
+// Where there is nothing to read yet it would only write all twice: a state that was made
+// now has its first transaction without, and its log from then on. SQLite itself notes in
+// the file which of both it is.
+func (s *Store) keepLog(ctx context.Context) error {
+	if s.fresh.Load() {
+		return nil
+	}
+	if _, err := s.db.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+		return s.fault(err)
+	}
+	return nil
 }
 
 // DB returns the database, for the queue that lives in it.
@@ -211,8 +239,8 @@ func (s *Store) Size(ctx context.Context) (size int64, err error) {
 		}
 		return size, nil
 	}
-	for _, part := range []string{"", "-wal", "-shm"} {
-		if fi, err := os.Stat(s.path + part); err == nil {
+	for _, path := range s.files() {
+		if fi, err := os.Stat(path); err == nil {
 			size += fi.Size()
 		}
 	}
@@ -285,7 +313,11 @@ func (s *Store) Write(ctx context.Context, f func(*sql.Tx) error) error {
 			return s.locked(err)
 		}
 	}
-	return s.transact(ctx, func(tx *sql.Tx) error { return s.enter(ctx, tx) }, f)
+	err := s.transact(ctx, func(tx *sql.Tx) error { return s.enter(ctx, tx) }, f)
+	if err == nil && s.fresh.CompareAndSwap(true, false) && s.keepLog(ctx) != nil {
+		s.fresh.Store(true) // somebody reads: the next time, then
+	}
+	return err
 }
 
 // transact runs f in one transaction that enter begins.
@@ -317,6 +349,10 @@ func (s *Store) engineFault(err error) error {
 	if s.postgres != nil && away(err) {
 		// Its cause may be that a socket does not exist, which is not the state's.
 		return fmt.Errorf("store %s: %w: %v", s.name, ErrAway, err)
+	}
+	var fault *sqlite.Error
+	if errors.As(err, &fault) && fault.Code()&0xff == sqlite3.SQLITE_BUSY {
+		return fmt.Errorf("store %s: %w; another process writes for long, as in a first run over many events: try again", s.name, err)
 	}
 	return fmt.Errorf("store %s: %w", s.name, err)
 }

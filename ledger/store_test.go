@@ -114,6 +114,66 @@ func TestOpenPaths(t *testing.T) {
 	}
 }
 
+// The first transaction of a new state goes without a log, so that nothing is written
+// twice, all others with one; cut off in its middle it leaves an empty state.
+func TestFirstWrite(t *testing.T) {
+	ledgertest.OfFiles(t)
+	dir := t.TempDir()
+	path, cut := filepath.Join(dir, "state.db"), filepath.Join(dir, "cut.db")
+	s := openStore(t, path)
+	rows := func(s *Store) (n int) {
+		if err := s.DB().QueryRow(`SELECT count(*) FROM meta WHERE key LIKE 'many %'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	const many = 2000
+	enter := func(tx *sql.Tx) error {
+		_, err := tx.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+			INSERT INTO meta SELECT 'many ' || i, hex(zeroblob(1000)) FROM n`, many)
+		return err
+	}
+	failed := errors.New("failed")
+	err := s.Write(t.Context(), func(tx *sql.Tx) error {
+		if err := enter(tx); err != nil {
+			return err
+		}
+		for _, end := range []string{"", "-journal"} {
+			b, err := os.ReadFile(path + end)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(cut+end, b, 0o600); err != nil {
+				return err
+			}
+		}
+		return failed
+	})
+	if !errors.Is(err, failed) || rows(s) != 0 {
+		t.Errorf("a transaction that fails: %v, %d rows", err, rows(s))
+	}
+	if fi, err := os.Stat(cut); err != nil || fi.Size() < many*1000 {
+		t.Errorf("in its middle nothing was written: %v, %v", fi, err)
+	}
+	if s := openStore(t, cut); rows(s) != 0 || s.Write(t.Context(), enter) != nil || rows(s) != many {
+		t.Errorf("cut off: %d rows", rows(s))
+	}
+	for range 2 {
+		if err := s.Write(t.Context(), enter); err != nil {
+			t.Fatal(err)
+		}
+		if n := rows(s); n != many {
+			t.Errorf("%d rows", n)
+		}
+		if _, err := os.Stat(path + "-wal"); err != nil {
+			t.Errorf("no log behind the first transaction: %v", err)
+		}
+		if _, err := s.DB().Exec(`DELETE FROM meta`); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestMigrate(t *testing.T) {
 	ledgertest.OfFiles(t)
 	path := filepath.Join(t.TempDir(), "tocsin.db")
@@ -257,6 +317,9 @@ func TestRootsStateIsItsFoldersOwners(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	if err := s.Write(t.Context(), func(*sql.Tx) error { return nil }); err != nil { // from now on it has a log
+		t.Fatal(err)
+	}
 	if _, err := s.DB().ExecContext(t.Context(), "CREATE TABLE something (n)"); err != nil {
 		t.Fatal(err)
 	}
