@@ -162,10 +162,16 @@ func (o *oracle) forget() {
 // remember makes known what the world was told of files that are not known, as
 // the next look will find it again.
 func (o *oracle) remember() {
-	for _, e := range o.told {
-		if _, ok := o.known[e.path]; !ok {
-			o.known[e.path] = &e.edition
-		}
+	for id := range o.told {
+		o.keep(id)
+	}
+}
+
+// keep does so for one event.
+func (o *oracle) keep(id string) {
+	e := o.told[id]
+	if _, ok := o.known[e.path]; !ok {
+		o.known[e.path] = &e.edition
 	}
 }
 
@@ -202,6 +208,7 @@ func (o *oracle) stands() (now map[string]edition, losers []string) {
 // verdict is what one turn must do.
 type verdict struct {
 	told     map[string]public // the entry is empty where it has to be a new one
+	gone     []string          // ids of those that are withdrawn
 	messages []string
 	// significant are the entries that move up in feeds.
 	significant map[string]bool
@@ -293,6 +300,7 @@ func (o *oracle) turn(silent bool) verdict {
 	}
 	for _, old := range gone {
 		if to[old] == "" {
+			v.gone = append(v.gone, old)
 			tell("withdrawn", o.told[old], nil)
 			correct("withdrawn", o.told[old].says, nil)
 		}

@@ -396,6 +396,11 @@ func (p *play) look(l look) bool {
 		if !held && !p.fresh {
 			p.fail("a turn waits for another look, and nothing is missing")
 		}
+		if !held { // what a restart misses stands in for files that come back broken
+			for _, id := range o.turn(false).gone {
+				o.keep(id)
+			}
+		}
 		if !l.overdue {
 			p.hint = again
 		} else {
