@@ -142,10 +142,10 @@ func (w *Watcher) notice(now time.Time) {
 		return
 	}
 	if c.full {
-		w.upheaval(now, "notified")
+		w.upheaval(now, Notified)
 	} else if len(c.paths) > 0 {
-		w.opts.Noticed("notified")
-		w.pending.events(now, "notified", c.paths...)
+		w.opts.Noticed(Notified)
+		w.pending.events(now, Notified, c.paths...)
 	}
 }
 

@@ -90,12 +90,15 @@ type Hint struct {
 	// covers all that this one does: what is missing or half-written now need not
 	// be judged before.
 	Overdue bool
-	// Why is a word or two for the log: "start", "notified", "rescan",
+	// Why is a word or two for the log: "start", [Notified], "rescan",
 	// "poll", "overflow", "watch error", "root back", "degraded", "clock". Of several
 	// merged reasons it is the first that asked for everything, else the
 	// first.
 	Why string
 }
+
+// Notified is the [Hint.Why] of what the operating system tells of.
+const Notified = "notified"
 
 // Options tell a [Watcher] what to watch, and how patiently.
 type Options struct {

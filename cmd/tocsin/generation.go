@@ -44,7 +44,9 @@ func (d *daemon) newGeneration(c *config.Config, await bool) (*generation, error
 	g := &generation{c: c, queue: queue}
 	noticed := func(why string) {
 		d.metrics.notice(why)
-		d.lull.begin()
+		if why == watch.Notified && g.wheel.turned.Load() { // a start has no lull, nor a look that begins at once
+			d.lull.begin()
+		}
 	}
 	g.watcher = watch.New(watch.Options{
 		Dir: c.Events.Dir, Settle: c.Watch.Settle, MaxDelay: c.Watch.MaxDelay,
