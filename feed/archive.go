@@ -3,6 +3,7 @@ package feed
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"math/bits"
@@ -50,11 +51,18 @@ const archiveBytes = 128 << 10
 // likely the longer it is (in powers of two, so that few edits move a bound).
 func (n *Entry) ends() bool {
 	odds := 1 << bits.Len32(uint32(n.likely))
-	return int(binary.BigEndian.Uint32(n.place[:]))%archiveBytes < odds
+	chance := n.chance()
+	return int(binary.BigEndian.Uint32(chance[:]))%archiveBytes < odds
 }
 
+// chance is of the id alone.
+func (n *Entry) chance() [sha256.Size]byte { return sha256.Sum256([]byte(n.ID)) }
+
 // name is that of the archive that begins behind an entry.
-func (n *Entry) name() string { return hex.EncodeToString(n.place[4:]) }
+func (n *Entry) name() string {
+	chance := n.chance()
+	return hex.EncodeToString(chance[4:12])
+}
 
 // since is the order of archives.
 func since(a, b *Entry) int {
@@ -72,7 +80,7 @@ type bounds struct {
 func newBounds(entries []*Entry) bounds {
 	var b bounds
 	for _, n := range entries {
-		if n.ends() {
+		if n.closes {
 			b.ends = append(b.ends, n)
 		}
 		b.last(n)
@@ -90,7 +98,7 @@ func (b *bounds) last(n *Entry) {
 
 // insert enters one more entry.
 func (b *bounds) insert(n *Entry) {
-	if n.ends() {
+	if n.closes {
 		i, _ := slices.BinarySearchFunc(b.ends, n, since)
 		b.ends = slices.Insert(b.ends, i, n)
 	}
@@ -143,7 +151,7 @@ func (f *Feed) cut() [][]*Entry {
 	cut := make([][]*Entry, 0, len(f.archives))
 	begin := 0
 	for i, n := range entries {
-		if n.ends() || i == len(entries)-1 {
+		if n.closes || i == len(entries)-1 {
 			cut = append(cut, entries[begin:i+1])
 			begin = i + 1
 		}

@@ -18,7 +18,7 @@ type Catalog struct {
 	minEvents int
 	lists     map[string]*list // by path
 	custom    []*list
-	topics    map[*Topic]*list
+	topics    []*list // by the numbers of topics
 	touched   map[string]bool
 }
 
@@ -68,7 +68,6 @@ func NewCatalog(s *Style, minEvents int, custom []Custom) *Catalog {
 		style:     s,
 		minEvents: max(minEvents, 1),
 		lists:     map[string]*list{AllPath: {path: AllPath}, CorrectionsPath: {path: CorrectionsPath}},
-		topics:    make(map[*Topic]*list),
 		touched:   map[string]bool{AllPath: true, CorrectionsPath: true},
 	}
 	for i := range custom {
@@ -84,7 +83,11 @@ func NewCatalog(s *Style, minEvents int, custom []Custom) *Catalog {
 // were with the names of their tags and actors: a feed whose last event was
 // withdrawn stays.
 func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
-	used := make(map[*Topic]int) // by how many events
+	type use struct {
+		of    *Topic
+		times int // events
+	}
+	var used []use // by the numbers of topics
 	crowded := make(map[*list]bool)
 	var lists []*list
 	for _, n := range sorted(entries) {
@@ -100,7 +103,8 @@ func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
 		}
 		if n.Correction == nil {
 			for _, t := range n.Topics {
-				used[t]++
+				used = reaching(used, t.n)
+				used[t.n] = use{t, used[t.n].times + 1}
 			}
 		}
 	}
@@ -108,8 +112,10 @@ func (c *Catalog) Fill(entries []*Entry, feeds map[string]string) {
 		l.told = &sequence{}
 		l.told.entries, l.crowds = c.style.gather(l.path, l.all.entries)
 	}
-	for t, times := range used {
-		c.topics[t].names.Count(t.Name, times)
+	for i, u := range used {
+		if u.times > 0 {
+			c.topics[i].names.Count(u.of.Name, u.times)
+		}
 	}
 	for path, name := range feeds {
 		if kind, _, ok := strings.Cut(path, "/"); ok && timeline.TopicKind(kind).Known() {
@@ -257,12 +263,11 @@ func (c *Catalog) home(lists []*list, n *Entry) []*list {
 	}
 	about := func(topics []*Topic) {
 		for _, t := range topics {
-			l := c.topics[t]
-			if l == nil {
-				l = c.listAt(string(t.Kind)+"/"+t.Slug, t.Topic)
-				c.topics[t] = l
+			c.topics = reaching(c.topics, t.n)
+			if c.topics[t.n] == nil {
+				c.topics[t.n] = c.listAt(string(t.Kind)+"/"+t.Slug, t.Topic)
 			}
-			lists = append(lists, l)
+			lists = append(lists, c.topics[t.n])
 		}
 	}
 	about(n.Topics)
@@ -275,6 +280,14 @@ func (c *Catalog) home(lists []*list, n *Entry) []*list {
 		}
 	}
 	return lists
+}
+
+// reaching returns a list that has an i-th element, as it is or with zeros behind it.
+func reaching[E any](list []E, i int) []E {
+	if i < len(list) {
+		return list
+	}
+	return append(list, make([]E, i+1-len(list))...)
 }
 
 func (c *Catalog) listAt(path string, t timeline.Topic) *list {

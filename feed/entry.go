@@ -2,7 +2,6 @@ package feed
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"io"
 	"math"
 	"net/url"
@@ -28,10 +27,10 @@ type Entry struct {
 	Correction *Correction
 
 	style  *Style
-	likely int32    // what size is, about
-	most   int32    // what size is at most
-	mark   mark     // stands for its bytes
-	place  [12]byte // by chance, of the id alone: where archives end
+	likely int32 // what size is, about
+	most   int32 // what size is at most
+	mark   mark  // stands for its bytes
+	closes bool  // an archive, where there are any
 }
 
 // Topic is a tag or an actor with its address. All entries that spell it alike share
@@ -40,6 +39,9 @@ type Topic struct {
 	timeline.Topic
 	// Name is the spelling to show; Slug the part of the URL.
 	Name, Slug string
+
+	n    int // of the Style's, from 0
+	most int // bytes that it adds to an entry
 }
 
 // mark is the beginning of a SHA-256.
@@ -105,7 +107,8 @@ func (s *Style) find(all []*Topic, e *event.Event, slug func(timeline.Topic) str
 		for i, name := range names {
 			if of[name] == nil {
 				t := timeline.Topic{Kind: kind, Key: event.Key(name)}
-				of[name] = &Topic{Topic: t, Name: name, Slug: slug(t)}
+				text := slug(t)
+				of[name] = &Topic{Topic: t, Name: name, Slug: text, n: len(s.tags) + len(s.actors), most: 200 + mostOf(name) + mostOf(text)}
 			}
 			all[i] = of[name]
 		}
@@ -132,23 +135,29 @@ func by(m *event.Matcher, e *event.Event, topics []*Topic) bool {
 
 // prepare computes what is needed of every entry, whether anybody reads it or not.
 func (n *Entry) prepare() {
-	place := sha256.Sum256([]byte(n.ID))
-	n.place = [12]byte(place[:12])
+	var likely, most int
 	if n.Correction == nil {
-		likely, most := n.extent()
-		n.likely, n.most = clamp(likely), clamp(most)
+		likely, most = n.extent()
 		n.mark = n.digest()
-		return
+	} else {
+		likely = n.correctionExtent()
+		most = 2 * likely
+		n.mark = n.correctionMark()
 	}
-	likely := framed // short, whatever it tells of
+	n.likely, n.most = clamp(likely), clamp(most)
+	n.closes = !n.style.NoArchives && n.ends()
+}
+
+// correctionExtent is about how long a correction is: short, whatever it tells of.
+func (n *Entry) correctionExtent() int {
+	likely := framed
 	if n.Correction.Of == nil {
 		likely += 3*len(n.correctionHTML()) + 190*len(n.Topics)
 	}
 	for _, o := range n.Correction.Of[:min(named, len(n.Correction.Of))] {
 		likely += int(o.likely) - framed
 	}
-	n.likely, n.most = clamp(likely), clamp(2*likely)
-	n.mark = n.correctionMark()
+	return likely
 }
 
 // framed is about how many bytes an entry for a correction takes without its content.
@@ -211,20 +220,23 @@ func (n *Entry) size(exactly bool) int {
 func (n *Entry) extent() (likely, most int) {
 	e := n.Event
 	x := e.Extent()
-	bound := func(bytes, markup int) int { return 2*bytes + 48*markup }
-	of := func(text string) int { return bound(len(text), event.Markup(text)) }
 
 	likely = 1200 + x.Body*13/10 + 2*len(e.Title) + 190*len(n.Topics) + 150*x.Sources + 2*x.SourceBytes
 
-	body, page := bound(x.Body, x.BodyMarkup), of(n.URL())
-	most = 2000 + body + of(e.Title) + of(e.Location) + 2*of(e.Status) + 5*page
+	body, page := bound(x.Body, x.BodyMarkup), mostOf(n.URL())
+	most = 2000 + body + mostOf(e.Title) + mostOf(e.Location) + 2*mostOf(e.Status) + 5*page
 	for _, t := range n.Topics {
-		most += 200 + of(t.Name) + of(t.Slug)
+		most += t.most
 	}
 	most += 200*x.Sources + 3*bound(x.SourceBytes, x.SourceMarkup)
 	most += x.References * body // each may stand for a long address
 	return likely, most + 26*x.Cells + 2*x.Links*page
 }
+
+// bound is what a text of so many bytes takes at most, of which so many may be markup.
+func bound(bytes, markup int) int { return 2*bytes + 48*markup }
+
+func mostOf(text string) int { return bound(len(text), event.Markup(text)) }
 
 // Style is what all feeds of a site share.
 type Style struct {
@@ -290,12 +302,15 @@ func (s *Style) TopicPage(kind timeline.TopicKind, slug string) string {
 // element that would lead to another folder, or be one of a page's files in a
 // static one, is made one that does not.
 func EventPath(id string) string {
-	odd := false
-	for p := range strings.SplitSeq(id, "/") {
-		odd = odd || oddElement(p)
-	}
-	if !odd {
-		return id
+	for rest, more := id, true; ; {
+		var p string
+		p, rest, more = strings.Cut(rest, "/")
+		if oddElement(p) {
+			break
+		}
+		if !more {
+			return id
+		}
 	}
 	parts := strings.Split(id, "/")
 	for i, p := range parts {
@@ -312,11 +327,19 @@ func oddElement(p string) bool {
 
 // escapePath escapes each element of a path.
 func escapePath(p string) string {
+	if !strings.ContainsFunc(p, func(c rune) bool { return c != '/' && !unreserved(c) }) {
+		return p // as nearly every one
+	}
 	parts := strings.Split(p, "/")
 	for i, s := range parts {
 		parts[i] = url.PathEscape(s)
 	}
 	return strings.Join(parts, "/")
+}
+
+// unreserved says that a character needs no escape anywhere in a URL (RFC 3986, 2.3).
+func unreserved(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
 // scheme returns the scheme of Atom's categories of a kind: a tag: URI, which
