@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"iter"
 
 	"tocsin/event"
 	"tocsin/timeline"
@@ -18,13 +19,18 @@ type fileMark struct {
 	mark  timeline.Mark
 }
 
-// EachMark calls f, once, with the events whose files a process with the same
-// Options.Reader knew, and their marks.
-func (l *Ledger) EachMark(f func(*event.Event, timeline.Mark)) {
-	for _, m := range l.read {
-		f(m.event, m.mark)
+// Marks returns, once, the events whose files a process with the same Options.Reader
+// knew, and their marks.
+func (l *Ledger) Marks() iter.Seq2[*event.Event, timeline.Mark] {
+	return func(yield func(*event.Event, timeline.Mark) bool) {
+		all := l.read
+		l.read = nil
+		for _, m := range all {
+			if !yield(m.event, m.mark) {
+				return
+			}
+		}
 	}
-	l.read = nil
 }
 
 // Mark enters the marks of files by the ids of their events; nil forgets one. Those that

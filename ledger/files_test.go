@@ -37,15 +37,17 @@ func TestMarks(t *testing.T) {
 	has := func(reader string, want map[string]string) {
 		t.Helper()
 		l, got := by(reader), make(map[string]string)
-		l.EachMark(func(e *event.Event, m timeline.Mark) {
+		for e, m := range l.Marks() {
 			if got[e.ID] = string(m); l.Told(e.ID) != e {
 				t.Errorf("%s is not as the world knows it", e.ID)
 			}
-		})
+		}
 		if !maps.Equal(got, want) {
 			t.Errorf("%s left %v, want %v", reader, got, want)
 		}
-		l.EachMark(func(e *event.Event, _ timeline.Mark) { t.Errorf("%s has a mark twice", e.ID) })
+		for e := range l.Marks() {
+			t.Errorf("%s has a mark twice", e.ID)
+		}
 	}
 	fresh := func(id, title string) timeline.Change {
 		return timeline.Change{Kind: timeline.New, Event: an(id, title)}

@@ -119,9 +119,9 @@ func revisionOf(e *event.Event) string {
 	return e.Revision
 }
 
-// Compare compares the whole folder, whose events have these ids, with a ledger that was
-// not followed.
-func (g *Lag) Compare(ctx context.Context, s *Store, l *Ledger, ids iter.Seq[string], seen func(id string) *event.Event, now time.Time) error {
+// Compare compares the whole folder, which has all these events by their ids, some nil,
+// with a ledger that was not followed.
+func (g *Lag) Compare(ctx context.Context, s *Store, l *Ledger, all iter.Seq2[string, *event.Event], seen func(id string) *event.Event, now time.Time) error {
 	ages, err := readAges(ctx, s.db)
 	if err != nil {
 		return s.fault(err)
@@ -152,7 +152,7 @@ func (g *Lag) Compare(ctx context.Context, s *Store, l *Ledger, ids iter.Seq[str
 		}
 		delete(g.since, id)
 	}
-	for id := range ids {
+	for id := range all {
 		compare(id)
 	}
 	for id := range l.public {

@@ -140,13 +140,12 @@ func TestLagOfANewProcess(t *testing.T) {
 		{"removed, and it has nothing that is newer", []*event.Event{a2, b2}, "a c "},
 	} {
 		seen := make(map[string]*event.Event)
-		ids := make(map[string]bool)
 		for _, e := range test.folder {
-			seen[e.ID], ids[e.ID] = e, true
+			seen[e.ID] = e
 		}
 		see := func(id string) *event.Event { return seen[id] }
 		g := NewLag(time.Minute)
-		if err := g.Compare(t.Context(), r.store, r.l, maps.Keys(ids), see, r.now); err != nil {
+		if err := g.Compare(t.Context(), r.store, r.l, maps.All(seen), see, r.now); err != nil {
 			t.Fatal(err)
 		}
 		lags := ""

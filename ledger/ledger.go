@@ -75,7 +75,7 @@ type Options struct {
 	Corrections      []event.Field
 	CorrectWithdrawn bool
 	// Reader names all that decides how a file is read: what another knew of the files
-	// says nothing ([Ledger.EachMark]).
+	// says nothing ([Ledger.Marks]).
 	Reader string
 	// Shelve, if not nil, takes the texts of events out of memory. Those that are in the
 	// store are then left there, which is to stay open as long as anybody reads them.
@@ -118,7 +118,7 @@ type Ledger struct {
 	unbrief      bool                     // the briefs of all events are to be written, too
 	marks        map[string]timeline.Mark // by event id; nil deletes
 
-	read []fileMark // for EachMark
+	read []fileMark // for Marks
 
 	failed error // why Write fails; nil: it does not
 }

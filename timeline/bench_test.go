@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,7 +85,7 @@ func BenchmarkCompare(b *testing.B) {
 	for e := range t.Events() {
 		told[e.ID] = e
 	}
-	ids := slices.Sorted(t.IDs())
+	ids := slices.Sorted(maps.Keys(told))
 	edited := *told[ids[7]]
 	edited.Title = "Before"
 	edited.Seal()

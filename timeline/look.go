@@ -88,8 +88,7 @@ func statOf(fi fs.FileInfo) stat {
 
 // survey is what a walk found, before anything is read.
 type survey struct {
-	present  map[string]stat  // files that are not as they were known
-	same     map[*file]bool   // files that are
+	present  map[string]stat  // files that are not as they were known; of the others, file.same says it
 	faults   map[string]error // files that are there and cannot be looked at
 	blind    map[string]error // folders that cannot be read
 	restless []string         // files of present that are left for later
@@ -110,12 +109,9 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 	w.Paths = w.Places()
 	w.All = slices.Contains(w.Paths, ".")
 	s := survey{
-		present: make(map[string]stat), same: make(map[*file]bool), faults: make(map[string]error), blind: make(map[string]error),
-		failed: make(map[string]error),
+		present: make(map[string]stat), faults: make(map[string]error), blind: make(map[string]error), failed: make(map[string]error),
 	}
-	if w.All {
-		s.same = make(map[*file]bool, len(t.files))
-	}
+	t.looks++
 	for _, p := range w.Paths {
 		if err := t.walk(ctx, path.Clean(p), &s); err != nil {
 			return Found{}, err
@@ -131,8 +127,11 @@ func (t *Timeline) Look(ctx context.Context, w Where) (Found, error) {
 	}
 	var gone []string
 	for _, p := range w.Paths {
-		for q := range t.known(path.Clean(p)) {
-			if _, ok := s.present[q]; !ok && !s.same[t.files[q]] && s.faults[q] == nil {
+		for q, f := range t.known(path.Clean(p)) {
+			if f != nil && f.same == t.looks {
+				continue
+			}
+			if _, ok := s.present[q]; !ok && s.faults[q] == nil {
 				gone = append(gone, q)
 			}
 		}
@@ -320,7 +319,10 @@ func (t *Timeline) stat(dir int, name, p string, g *gathering) {
 		err = unix.Fstatat(dir, name, &sys, 0)
 	}
 	st := stat{size: sys.Size, mtime: sys.Mtim.Nano(), ctime: sys.Ctim.Nano(), ino: sys.Ino, dev: sys.Dev}
-	f := t.files[p]
+	if f := t.files[p]; err == nil && f != nil && f.stat == st && sys.Mode&unix.S_IFMT == unix.S_IFREG {
+		f.same = t.looks
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -329,8 +331,6 @@ func (t *Timeline) stat(dir int, name, p string, g *gathering) {
 		g.faults[p] = &event.Error{Path: p, Line: 1, Msg: reason(err)}
 		g.fail(p, err)
 	case sys.Mode&unix.S_IFMT != unix.S_IFREG:
-	case f != nil && f.stat == st:
-		g.same[f] = true
 	default:
 		g.present[p] = st
 	}

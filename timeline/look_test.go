@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -137,8 +138,9 @@ func TestFirstLook(t *testing.T) {
 	}
 	f.has("another=C", "b=B", "sub/a=A")
 	f.faulty()
-	if got := slices.Sorted(f.tl.IDs()); !slices.Equal(got, found.IDs) {
-		t.Errorf("ids: %q", got)
+	all := maps.Collect(f.tl.All())
+	if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, found.IDs) || all["b"] == nil || all["b"] != f.tl.Event("b") {
+		t.Errorf("all: %v", all)
 	}
 }
 

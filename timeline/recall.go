@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"encoding/binary"
+	"iter"
 
 	"tocsin/event"
 )
@@ -21,16 +22,35 @@ func (f *file) mark() Mark {
 }
 
 // Recall gives a timeline that has not looked yet what an earlier one had read: the
-// event of a file, and the mark that it left. It reports whether the mark is one.
-func (t *Timeline) Recall(e *event.Event, m Mark) bool {
-	if len(m) != markSize {
-		return false
+// events of files, and the marks that it left. n is about how many there are. It returns
+// how many of the marks are ones.
+func (t *Timeline) Recall(n int, all iter.Seq2[*event.Event, Mark]) (recalled int) {
+	if len(t.files) == 0 {
+		t.files, t.claims = make(map[string]*file, n), make(map[string]*event.Event, n)
 	}
+	var room []file // the garbage collector goes through one piece in less time than through many
+	for e, m := range all {
+		if len(m) != markSize {
+			continue
+		}
+		if len(room) == 0 {
+			room = make([]file, min(n, 64)+1)
+		}
+		room[0] = fileOf(e, m)
+		t.put(e.Path, &room[0])
+		room = room[1:]
+		recalled++
+	}
+	return recalled
+}
+
+// fileOf is the file of an event that left a mark.
+func fileOf(e *event.Event, m Mark) file {
 	n := func(i int) uint64 { return binary.BigEndian.Uint64(m[8*i:]) }
-	f := &file{event: e, stat: stat{size: int64(n(0)), mtime: int64(n(1)), ctime: int64(n(2)), ino: n(3), dev: n(4)}}
-	copy(f.sum[:], m[5*8:])
-	t.put(e.Path, f)
-	return true
+	return file{
+		event: e, sum: sum(m[5*8:]),
+		stat: stat{size: int64(n(0)), mtime: int64(n(1)), ctime: int64(n(2)), ino: n(3), dev: n(4)},
+	}
 }
 
 // Marks returns what has to be kept for a later Recall, of the files that were read

@@ -59,7 +59,7 @@ func TestRecall(t *testing.T) {
 			}
 		}), func(o *Options) { o.Now = later })
 		for id, m := range marks {
-			if !f.tl.Recall(told[id], m) {
+			if !f.recall(told[id], m) {
 				t.Fatalf("%s: no mark", id)
 			}
 		}
@@ -95,10 +95,14 @@ func TestRecall(t *testing.T) {
 		t.Error("marks of the wrong files")
 	}
 	for _, m := range []Mark{nil, {}, make(Mark, markSize-1), make(Mark, markSize+1)} {
-		if f.tl.Recall(told["same"], m) {
+		if f.recall(told["same"], m) {
 			t.Errorf("a mark of %d bytes", len(m))
 		}
 	}
+}
+
+func (f *folder) recall(e *event.Event, m Mark) bool {
+	return f.tl.Recall(1, func(yield func(*event.Event, Mark) bool) { yield(e, m) }) == 1
 }
 
 // A file that may change again within the clock's tick is not vouched for.
@@ -119,7 +123,7 @@ func TestMarkOfRivals(t *testing.T) {
 		f.write(fmt.Sprintf("b%d.md", i), "B", "id: a")
 	}
 	f.all()
-	if m := f.tl.Marks(f.tl.Event); len(m) != 1 || !f.tl.Recall(f.tl.Event("a"), m["a"]) {
+	if m := f.tl.Marks(f.tl.Event); len(m) != 1 || !f.recall(f.tl.Event("a"), m["a"]) {
 		t.Errorf("marks %v", m)
 	}
 }

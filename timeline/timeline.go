@@ -77,6 +77,7 @@ type Timeline struct {
 	young   map[string]time.Time    // files that had not rested at the last look, and since when
 	held    time.Time               // since when looks are held for such files; zero: they are not
 	failed  map[string]time.Time    // what the last look could not read, and since when
+	looks   uint32                  // how many there were
 }
 
 // file is what is known of one file.
@@ -84,6 +85,7 @@ type file struct {
 	stat  stat
 	sum   sum
 	event *event.Event // the last good version; nil where there never was one
+	same  uint32       // the last look, by its number, that found it as it was known
 }
 
 // sum stands for the bytes of a file: the beginning of their SHA-256.
@@ -277,23 +279,23 @@ func (t *Timeline) count(p string, n int) {
 	}
 }
 
-// known returns the files at p or below it, also those of Keep.
-func (t *Timeline) known(p string) iter.Seq[string] {
-	return func(yield func(string) bool) {
+// known returns the files at p or below it, also, as nil, those of Keep.
+func (t *Timeline) known(p string) iter.Seq2[string, *file] {
+	return func(yield func(string, *file) bool) {
 		within := func(q string) bool { return p == "." || q == p || strings.HasPrefix(q, p+"/") }
-		if _, ok := t.files[p]; ok {
-			if !yield(p) {
+		if f := t.files[p]; f != nil {
+			if !yield(p, f) {
 				return
 			}
 		} else if t.below[p] > 0 {
-			for q := range t.files {
-				if within(q) && !yield(q) {
+			for q, f := range t.files {
+				if within(q) && !yield(q, f) {
 					return
 				}
 			}
 		}
 		for q := range t.kept {
-			if within(q) && t.files[q] == nil && t.belongs(q) && !yield(q) {
+			if within(q) && t.files[q] == nil && t.belongs(q) && !yield(q, nil) {
 				return
 			}
 		}
@@ -304,5 +306,17 @@ func (t *Timeline) known(p string) iter.Seq[string] {
 // to be gone.
 var ErrRoot = errors.New("the events folder cannot be read")
 
-// IDs returns the ids of all events, drafts included, in no order.
-func (t *Timeline) IDs() iter.Seq[string] { return maps.Keys(t.claims) }
+// All returns the ids of all events, in no order, and the events as Event does: nil of
+// those that are not public.
+func (t *Timeline) All() iter.Seq2[string, *event.Event] {
+	return func(yield func(string, *event.Event) bool) {
+		for id, e := range t.claims {
+			if !public(e, t.at) {
+				e = nil
+			}
+			if !yield(id, e) {
+				return
+			}
+		}
+	}
+}

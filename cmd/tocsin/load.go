@@ -62,8 +62,10 @@ func (w *wheel) load(ctx context.Context) error {
 	for path, v := range l.Feeds() {
 		names[path] = v.Name
 	}
-	w.catalog.Fill(entries, names)
+	var filling sync.WaitGroup
+	filling.Go(func() { w.catalog.Fill(entries, names) })
 	w.site.Update(update)
+	filling.Wait()
 	if !l.First() {
 		u, _ := w.enter(nil, nil, w.now())
 		w.site.Update(u) // what there is can be served before the folder is read
@@ -132,12 +134,10 @@ const manyMarks = 1000
 // recall gives the timeline the events as the world knows them, and spares the first look
 // the files that are as an earlier process knew them.
 func (w *wheel) recall() {
-	w.ledger.EachMark(func(e *event.Event, mark timeline.Mark) {
-		if !w.looks { // else it knows better
-			w.timeline.Recall(e, mark)
-		}
-		w.alive()
-	})
+	marks := w.ledger.Marks()
+	if !w.looks && w.timeline.Recall(w.ledger.Len(), marks) == w.ledger.Len() { // else it knows better
+		return
+	}
 	w.timeline.Keep(func(yield func(*event.Event) bool) {
 		for r := range w.ledger.Public() {
 			if !yield(r.Event) {

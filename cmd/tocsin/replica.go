@@ -168,7 +168,7 @@ func (w *wheel) reload(ctx context.Context) error {
 	if w.leads || !w.compared {
 		return nil
 	}
-	return w.lag.Compare(ctx, w.store, w.ledger, w.timeline.IDs(), w.timeline.Event, time.Now())
+	return w.lag.Compare(ctx, w.store, w.ledger, w.timeline.All(), w.timeline.Event, time.Now())
 }
 
 // put publishes what an update holds. A bucket is for the process that leads to write.
@@ -219,7 +219,7 @@ func (w *wheel) looked(ctx context.Context, ids []string) error {
 		return err
 	}
 	if w.last != w.checkout && !w.ledger.First() {
-		if err := w.lag.Compare(ctx, w.store, w.ledger, w.timeline.IDs(), w.timeline.Event, now); err != nil {
+		if err := w.lag.Compare(ctx, w.store, w.ledger, w.timeline.All(), w.timeline.Event, now); err != nil {
 			return err
 		}
 	}

@@ -397,14 +397,21 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		return found.Again, nil
 	}
 	if w.owed {
-		for id := range w.timeline.IDs() {
-			if w.timeline.Event(id) != w.ledger.Told(id) {
+		met := 0
+		for id, e := range w.timeline.All() {
+			told := w.ledger.Told(id)
+			if e != told {
 				w.unsaved[id] = true
 			}
+			if told != nil {
+				met++
+			}
 		}
-		for r := range w.ledger.Public() {
-			if w.timeline.Event(r.Event.ID) == nil {
-				w.unsaved[r.Event.ID] = true
+		if met < w.ledger.Len() {
+			for r := range w.ledger.Public() {
+				if w.timeline.Event(r.Event.ID) == nil {
+					w.unsaved[r.Event.ID] = true
+				}
 			}
 		}
 	}
