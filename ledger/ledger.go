@@ -537,7 +537,6 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 	now = now.UTC().Truncate(time.Second)
 	l.now = now
 	stamps := l.stamps(changes, now)
-	var topics []timeline.Topic
 	told := make([]Told, len(changes))
 	for i, c := range changes {
 		l.o.Progress()
@@ -573,7 +572,6 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 		if before != nil && before.Withdrawn.IsZero() && (c.Kind == timeline.Withdrawn || stateOf(before.Event) != stateOf(c.Event)) {
 			l.superseded = append(l.superseded, stateOf(before.Event))
 		}
-		topics = append(topics, timeline.Topics(c.Event)...)
 	}
 	// All old ids are entered before any is public again: events may swap.
 	for _, t := range told {
@@ -589,12 +587,31 @@ func (l *Ledger) Apply(changes []timeline.Change, now time.Time) []Told {
 		}
 	}
 	l.remember(told, stamps, now)
-	maps.Copy(l.given, l.slugs.Give(topics))
+	maps.Copy(l.given, l.slugs.Give(topics(changes)))
 	l.rename(told)
 	if l.first {
 		l.first, l.looked = false, now
 	}
 	return told
+}
+
+// topics returns those of the events of changes, those of each spelling once: a first
+// look's many events have few.
+func topics(changes []timeline.Change) (all []timeline.Topic) {
+	tags, actors := make(map[string]bool), make(map[string]bool) // as they are spelt
+	add := func(kind timeline.TopicKind, seen map[string]bool, names []string) {
+		for _, name := range names {
+			if !seen[name] {
+				seen[name] = true
+				all = append(all, timeline.Topic{Kind: kind, Key: event.Key(name)})
+			}
+		}
+	}
+	for _, c := range changes {
+		add(timeline.Tag, tags, c.Event.Tags)
+		add(timeline.Actor, actors, c.Event.Actors)
+	}
+	return all
 }
 
 func (l *Ledger) significant(f event.Field) bool { return slices.Contains(l.o.Significant, f) }

@@ -24,10 +24,12 @@ func (l *Ledger) rename(told []Told) {
 	}
 	trades := make(map[timeline.Topic]*trade)
 	for _, t := range told {
-		for _, topic := range timeline.Topics(t.Event) {
-			if _, ok := l.renames[topic]; ok && t.Kind != timeline.Withdrawn {
-				delete(l.renames, topic)
-				l.renamed[topic] = ""
+		if len(l.renames) > 0 && t.Kind != timeline.Withdrawn {
+			for _, topic := range timeline.Topics(t.Event) {
+				if _, ok := l.renames[topic]; ok {
+					delete(l.renames, topic)
+					l.renamed[topic] = ""
+				}
 			}
 		}
 		if t.Kind != timeline.Updated && t.Kind != timeline.Withdrawn {

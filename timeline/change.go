@@ -80,8 +80,10 @@ func Compare(ids []string, now, told func(id string) *event.Event) []Change {
 			}
 		}
 	}
-	pair(func(e *event.Event) any { return e.Revision })
-	pair(func(e *event.Event) any { return whatOf(e) })
+	if len(gone) > 0 {
+		pair(func(e *event.Event) any { return e.Revision })
+		pair(func(e *event.Event) any { return whatOf(e) })
+	}
 
 	var changes []Change
 	for _, id := range ids {
