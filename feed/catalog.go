@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"iter"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/event"
 	"tocsin/timeline"
@@ -329,17 +332,30 @@ func (c *Catalog) Touch(paths iter.Seq[string]) {
 // order of their paths, as they stand now. known says that a feed is published:
 // it stays, even with fewer events than it takes to begin one.
 func (c *Catalog) Touched(known func(path string) bool) []*Feed {
-	var feeds []*Feed
+	var lists []*list
 	for _, path := range slices.Sorted(maps.Keys(c.touched)) {
 		l := c.lists[path]
-		if l.topic.Kind != "" && l.events < c.minEvents && !known(path) {
-			continue
+		if l.topic.Kind == "" || l.events >= c.minEvents || known(path) {
+			lists = append(lists, l)
 		}
-		feeds = append(feeds, c.style.newFeed(l))
 	}
 	c.touched = make(map[string]bool)
+	feeds := make([]*Feed, len(lists))
+	var making errgroup.Group
+	for part := range workers(len(lists)) {
+		making.Go(func() error {
+			for i := part; i < len(lists); i += workers(len(lists)) {
+				feeds[i] = c.style.newFeed(lists[i])
+			}
+			return nil
+		})
+	}
+	_ = making.Wait() // none fails
 	return feeds
 }
+
+// workers is how many goroutines so many feeds are worth.
+func workers(feeds int) int { return max(1, min(feeds/many, runtime.GOMAXPROCS(0))) }
 
 // Len returns the number of public events.
 func (c *Catalog) Len() int { return c.lists[AllPath].events }
