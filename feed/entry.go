@@ -223,7 +223,7 @@ func (n *Entry) extent() (likely, most int) {
 
 	likely = 1200 + x.Body*13/10 + 2*len(e.Title) + 190*len(n.Topics) + 150*x.Sources + 2*x.SourceBytes
 
-	body, page := bound(x.Body, x.BodyMarkup), mostOf(n.URL())
+	body, page := bound(x.Body, x.BodyMarkup), n.style.mostOfPage(e.ID)
 	most = 2000 + body + mostOf(e.Title) + mostOf(e.Location) + 2*mostOf(e.Status) + 5*page
 	for _, t := range n.Topics {
 		most += t.most
@@ -237,6 +237,14 @@ func (n *Entry) extent() (likely, most int) {
 func bound(bytes, markup int) int { return 2*bytes + 48*markup }
 
 func mostOf(text string) int { return bound(len(text), event.Markup(text)) }
+
+// mostOfPage is mostOf the address of an event's page, which is not made for that.
+func (s *Style) mostOfPage(id string) int {
+	if s.EventURL != "" {
+		return mostOf(s.EventPage(id))
+	}
+	return mostOf(s.URL) + mostOf("/events/") + mostOf(escapePath(EventPath(id))) + mostOf("/")
+}
 
 // Style is what all feeds of a site share.
 type Style struct {

@@ -101,6 +101,7 @@ type briefs struct {
 	records []timeline.Record // room for the next ones
 	events  []event.Event
 	lists   []string
+	marks   []byte
 }
 
 // many is how many records are given room at once: the garbage collector goes through
@@ -126,6 +127,17 @@ func (d *briefs) list(n int) []string {
 	list := d.lists[:n:n]
 	d.lists = d.lists[n:]
 	return list
+}
+
+// keep returns a copy of a mark.
+func (d *briefs) keep(mark []byte) timeline.Mark {
+	if len(d.marks) < len(mark) {
+		d.marks = make([]byte, max(len(mark), many*len(mark)))
+	}
+	n := copy(d.marks, mark)
+	kept := d.marks[:n:n]
+	d.marks = d.marks[n:]
+	return kept
 }
 
 func newBriefs(s *Store) *briefs {

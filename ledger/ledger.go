@@ -258,26 +258,28 @@ func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier, marked bo
 		ends [][2]int // of each of the two
 	}
 	reading, stopped := errgroup.WithContext(ctx) // what is read from goes on
-	batches := make(chan batch, 4)
+	const waiting = 4
+	batches, used := make(chan batch, waiting), make(chan batch, waiting+2)
 	reading.Go(func() error {
 		defer close(batches)
-		var b batch
+		b := batch{rows: make([]byte, 0, 2*together)}
 		send := func() error {
 			select {
 			case batches <- b:
 			case <-stopped.Done():
 				return stopped.Err()
 			}
-			b = batch{}
+			select {
+			case b = <-used:
+			default:
+				b = batch{rows: make([]byte, 0, 2*together)}
+			}
 			return nil
 		}
 		err := Each(ctx, db, `SELECT brief, mark FROM briefs`, nil, func(scan func(...any) error) error {
 			var brief, mark sql.RawBytes
 			if err := scan(&brief, &mark); err != nil {
 				return err
-			}
-			if b.rows == nil {
-				b.rows = make([]byte, 0, together+len(brief)+len(mark))
 			}
 			b.rows = append(b.rows, brief...)
 			end := len(b.rows)
@@ -308,10 +310,11 @@ func (l *Ledger) loadBriefs(ctx context.Context, s *Store, db Querier, marked bo
 				}
 				records = append(records, r)
 				if mark := b.rows[end[0]:end[1]]; marked && len(mark) > 0 && r.Withdrawn.IsZero() {
-					l.read = append(l.read, fileMark{r.Event, slices.Clone(mark)})
+					l.read = append(l.read, fileMark{r.Event, d.keep(mark)})
 				}
 				begin = end[1]
 			}
+			used <- batch{b.rows[:0], b.ends[:0]} // it has room for all that there are
 		}
 		return nil
 	})
