@@ -23,7 +23,7 @@ const loadPercent = 400
 
 // manyEvents is from how many on it is less, so that a million need no memory that they
 // do not keep.
-const manyEvents = 200_000
+const manyEvents = 300_000
 
 // load reads the ledger and fills the catalog from it. Everything has to be
 // compared then, and relax is to be called behind that.

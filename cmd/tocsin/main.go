@@ -67,6 +67,7 @@ type terminal struct {
 }
 
 func main() {
+	limitMemory()
 	os.Exit(run(untilSignal(), &terminal{out: os.Stdout, err: os.Stderr, env: config.OSEnv()}, os.Args[1:]))
 }
 
