@@ -342,9 +342,10 @@ func (c *Catalog) Touched(known func(path string) bool) []*Feed {
 	c.touched = make(map[string]bool)
 	feeds := make([]*Feed, len(lists))
 	var making errgroup.Group
-	for part := range workers(len(lists)) {
+	workers := max(1, min(len(lists)/many, runtime.GOMAXPROCS(0)))
+	for part := range workers {
 		making.Go(func() error {
-			for i := part; i < len(lists); i += workers(len(lists)) {
+			for i := part; i < len(lists); i += workers {
 				feeds[i] = c.style.newFeed(lists[i])
 			}
 			return nil
@@ -353,9 +354,6 @@ func (c *Catalog) Touched(known func(path string) bool) []*Feed {
 	_ = making.Wait() // none fails
 	return feeds
 }
-
-// workers is how many goroutines so many feeds are worth.
-func workers(feeds int) int { return max(1, min(feeds/many, runtime.GOMAXPROCS(0))) }
 
 // Len returns the number of public events.
 func (c *Catalog) Len() int { return c.lists[AllPath].events }
