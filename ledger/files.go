@@ -20,11 +20,11 @@ type fileMark struct {
 }
 
 // Marks returns, once, the events whose files a process with the same Options.Reader
-// knew, and their marks.
+// knew, and their marks. They are the caller's from then on, who may do without.
 func (l *Ledger) Marks() iter.Seq2[*event.Event, timeline.Mark] {
+	all := l.read
+	l.read = nil
 	return func(yield func(*event.Event, timeline.Mark) bool) {
-		all := l.read
-		l.read = nil
 		for _, m := range all {
 			if !yield(m.event, m.mark) {
 				return

@@ -57,10 +57,19 @@ func TestMarks(t *testing.T) {
 		c.Fields = c.Before.Diff(c.Event)
 		return c
 	}
+	kept := func(reader string) {
+		t.Helper()
+		l := by(reader)
+		l.Marks() // by one who knows better
+		if l.read != nil {
+			t.Errorf("%d marks that nobody can ask for are kept", len(l.read))
+		}
+	}
 	has("one", nil)
 	note("one", marks{"a": []byte("1"), "b": []byte("2\x00")}, fresh("a", "A"), fresh("b", "B"), fresh("c", "C"), fresh("d", "D"))
 	note("one", nil)
 	has("one", map[string]string{"a": "1", "b": "2\x00"})
+	kept("one")
 	note("one", marks{"a": []byte("3"), "c": nil, "d": []byte("4"), "nowhere": []byte("5")})
 	has("one", map[string]string{"a": "3", "b": "2\x00", "d": "4"})
 	// What is told anew has the mark that comes with it, or none.
