@@ -238,12 +238,12 @@ func bound(bytes, markup int) int { return 2*bytes + 48*markup }
 
 func mostOf(text string) int { return bound(len(text), event.Markup(text)) }
 
-// mostOfPage is mostOf the address of an event's page, which is not made for that.
-func (s *Style) mostOfPage(id string) int {
-	if s.EventURL != "" {
-		return mostOf(s.EventPage(id))
+// mostOfPage is mostOf(EventPage), which is not made for that.
+func (s *Style) mostOfPage(id string) (most int) {
+	for _, part := range s.eventPage(id) {
+		most += mostOf(part)
 	}
-	return mostOf(s.URL) + mostOf("/events/") + mostOf(escapePath(EventPath(id))) + mostOf("/")
+	return most
 }
 
 // Style is what all feeds of a site share.
@@ -295,10 +295,17 @@ const (
 
 // EventPage returns the address of an event's page.
 func (s *Style) EventPage(id string) string {
+	parts := s.eventPage(id)
+	return strings.Join(parts[:], "")
+}
+
+// eventPage returns the parts of EventPage, one behind the other.
+func (s *Style) eventPage(id string) [4]string {
+	path := escapePath(EventPath(id))
 	if s.EventURL != "" {
-		return strings.ReplaceAll(s.EventURL, "{id}", escapePath(EventPath(id)))
+		return [4]string{strings.ReplaceAll(s.EventURL, "{id}", path)}
 	}
-	return s.URL + "/events/" + escapePath(EventPath(id)) + "/"
+	return [4]string{s.URL, "/events/", path, "/"}
 }
 
 // TopicPage returns the address of a topic's page.

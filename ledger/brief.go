@@ -109,34 +109,21 @@ type briefs struct {
 // them is in use.
 const many = 64
 
-// room returns what is not used yet.
-func (d *briefs) room() (*timeline.Record, *event.Event) {
-	if len(d.records) == 0 {
-		d.records, d.events = make([]timeline.Record, many), make([]event.Event, many)
+// take takes n of what is not used yet of room; where that has not so many, it is made anew,
+// with at least so many.
+func take[E any](room *[]E, n, least int) []E {
+	if len(*room) < n {
+		*room = make([]E, max(n, least))
 	}
-	r, e := &d.records[0], &d.events[0]
-	d.records, d.events = d.records[1:], d.events[1:]
-	return r, e
-}
-
-// list returns an empty list of n names.
-func (d *briefs) list(n int) []string {
-	if len(d.lists) < n {
-		d.lists = make([]string, max(n, 8*many))
-	}
-	list := d.lists[:n:n]
-	d.lists = d.lists[n:]
-	return list
+	taken := (*room)[:n:n]
+	*room = (*room)[n:]
+	return taken
 }
 
 // keep returns a copy of a mark.
 func (d *briefs) keep(mark []byte) timeline.Mark {
-	if len(d.marks) < len(mark) {
-		d.marks = make([]byte, max(len(mark), many*len(mark)))
-	}
-	n := copy(d.marks, mark)
-	kept := d.marks[:n:n]
-	d.marks = d.marks[n:]
+	kept := take(&d.marks, len(mark), many*len(mark))
+	copy(kept, mark)
 	return kept
 }
 
@@ -155,7 +142,7 @@ func (d *briefs) read(brief []byte) (_ *timeline.Record, err error) {
 		return nil, errForm
 	}
 	b := parts{rest: brief[1:]}
-	r, e := d.room()
+	r, e := &take(&d.records, 1, many)[0], &take(&d.events, 1, many)[0]
 	for _, t := range []*time.Time{&r.Published, &r.Updated, &r.Withdrawn} {
 		if micro := b.int(); micro != 0 {
 			*t = fromMicro(micro)
@@ -212,7 +199,7 @@ func (d *briefs) read(brief []byte) (_ *timeline.Record, err error) {
 	if b.broken || tags+actors > len(b.rest) {
 		return nil, errBrief
 	}
-	names := d.list(tags + actors)
+	names := take(&d.lists, tags+actors, 8*many)
 	for i := range names {
 		names[i] = d.name(b.text())
 	}

@@ -34,7 +34,7 @@ func (t *Timeline) Recall(n int, all iter.Seq2[*event.Event, Mark]) (recalled in
 			continue
 		}
 		if len(room) == 0 {
-			room = make([]file, min(n, 64)+1)
+			room = make([]file, 64)
 		}
 		room[0] = fileOf(e, m)
 		t.put(e.Path, &room[0])
