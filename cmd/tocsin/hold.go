@@ -76,6 +76,23 @@ func (w *wheel) holds(ctx context.Context, changes []timeline.Change) (bool, err
 	return true, nil
 }
 
+// misses says that changes withdraw something that the last comparison had not
+// missed: what went while nobody watched must be missing twice, too, as a
+// program may be saving it just now.
+func (w *wheel) misses(changes []timeline.Change) bool {
+	before, gone := w.missed, withdrawn(changes)
+	w.missed = make(map[string]bool, len(gone))
+	fresh := false
+	for _, e := range gone {
+		w.missed[e.ID] = true
+		fresh = fresh || !before[e.ID]
+	}
+	if fresh {
+		w.timeline.Keep(slices.Values(gone)) // for files that come back broken
+	}
+	return fresh
+}
+
 // note writes into the store what is held. Where that cannot be written it is held
 // all the same, and written later.
 func (w *wheel) note(ctx context.Context, held *ledger.Held) {

@@ -219,10 +219,10 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 		case <-ctx.Done():
 			return
 		}
-		later := false // the turn is given up for now
+		postponed := false
 		for {
 			if w.leads && w.deposed() {
-				later, w.again = true, true // attend goes on
+				postponed, w.again = true, true // attend goes on
 				break
 			}
 			began := time.Now()
@@ -238,7 +238,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			wait := w.settle
 			switch {
 			case errors.Is(err, ledger.ErrLocked):
-				wait, later, w.again = 0, true, true // attend goes on
+				wait, postponed, w.again = 0, true, true // attend goes on
 			case err != nil:
 				failed = min(max(2*failed, time.Second), 30*time.Second)
 				wait = failed
@@ -248,7 +248,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 					serve()
 				}
 				if attend != nil { // what another process writes is followed meanwhile
-					wait, later = 0, true
+					wait, postponed = 0, true
 					retry.Reset(failed)
 				}
 			case again == nil:
@@ -274,7 +274,7 @@ func (w *wheel) run(ctx context.Context, hints <-chan watch.Hint, lost func() bo
 			default:
 			}
 		}
-		if later {
+		if postponed {
 			continue
 		}
 		first := !w.turned.Load()
@@ -397,23 +397,7 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 		return found.Again, nil
 	}
 	if w.owed {
-		met := 0
-		for id, e := range w.timeline.All() {
-			told := w.ledger.Told(id)
-			if e != told {
-				w.unsaved[id] = true
-			}
-			if told != nil {
-				met++
-			}
-		}
-		if met < w.ledger.Len() {
-			for r := range w.ledger.Public() {
-				if w.timeline.Event(r.Event.ID) == nil {
-					w.unsaved[r.Event.ID] = true
-				}
-			}
-		}
+		w.compareAll()
 	}
 
 	// 3. The difference.
@@ -476,21 +460,26 @@ func (w *wheel) turn(ctx context.Context, where timeline.Where) (again []string,
 	return found.Again, nil
 }
 
-// misses says that changes withdraw something that the last comparison had not
-// missed: what went while nobody watched must be missing twice, too, as a
-// program may be saving it just now.
-func (w *wheel) misses(changes []timeline.Change) bool {
-	before, gone := w.missed, withdrawn(changes)
-	w.missed = make(map[string]bool, len(gone))
-	fresh := false
-	for _, e := range gone {
-		w.missed[e.ID] = true
-		fresh = fresh || !before[e.ID]
+// compareAll finds what the world knows otherwise than the timeline, both ways.
+func (w *wheel) compareAll() {
+	met := 0 // of what the world knows
+	for id, e := range w.timeline.All() {
+		told := w.ledger.Told(id)
+		if told != nil {
+			met++
+		}
+		if e != told {
+			w.unsaved[id] = true
+		}
 	}
-	if fresh {
-		w.timeline.Keep(slices.Values(gone)) // for files that come back broken
+	if met == w.ledger.Len() {
+		return
 	}
-	return fresh
+	for r := range w.ledger.Public() {
+		if w.timeline.Event(r.Event.ID) == nil {
+			w.unsaved[r.Event.ID] = true
+		}
+	}
 }
 
 // enter puts changes, and the corrections that they made, into the catalog and
